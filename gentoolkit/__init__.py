@@ -1,0 +1,70 @@
+"""gentoolkit: generative models from interchangeable parts. Names are imported when they are used.
+
+    import gentoolkit
+    gentoolkit.train("quickstart")
+    x = gentoolkit.load("runs/quickstart").sample(64, seed=0)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine.train import Outcome, train
+    from .engine.trained import TrainedRun, load
+    from .evaluation.evaluate import evaluate
+    from .recipe import Loaded
+    from .recipe import load as check
+    from .registry import Component, Facts, GentoolError, RunRef, component, hookimpl, opt
+
+_WHERE = {
+    "Component": "registry",
+    "Facts": "registry",
+    "GentoolError": "registry",
+    "Loaded": "recipe",
+    "Outcome": "engine.train",
+    "RunRef": "registry",
+    "TrainedRun": "engine.trained",
+    "check": "recipe:load",
+    "component": "registry",
+    "evaluate": "evaluation.evaluate",
+    "hookimpl": "registry",
+    "load": "engine.trained",
+    "opt": "registry",
+    "train": "engine.train",
+}
+
+__all__ = [
+    "Component",
+    "Facts",
+    "GentoolError",
+    "Loaded",
+    "Outcome",
+    "RunRef",
+    "TrainedRun",
+    "check",
+    "component",
+    "evaluate",
+    "hookimpl",
+    "load",
+    "opt",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("gentoolkit")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'gentoolkit' has no attribute {name!r}")
+    module, _, attribute = _WHERE[name].partition(":")
+    value = getattr(import_module(f".{module}", __name__), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,5 @@
+"""`python -m gentoolkit` is `gentool`."""
+
+from gentoolkit.cli import main
+
+main()

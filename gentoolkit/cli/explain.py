@@ -1,0 +1,79 @@
+"""`gentool explain`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="[SLOT] NAME")
+def command(words: tuple[str, ...]) -> None:
+    """Show what a component is and every option it takes: gentool explain denoiser unet."""
+    from gentoolkit.registry import GentoolError, get_registry
+
+    if len(words) > 2:
+        raise click.UsageError("give a slot and a name, or a name alone")
+    registry = get_registry()
+    name = words[-1]
+    if len(words) == 2:
+        entries = [registry.entry(words[0], name)]
+    else:
+        entries = [e for e in registry.entries() if e.name == name.partition("@")[0]]
+        if not entries:
+            import difflib
+
+            near = difflib.get_close_matches(name, {e.name for e in registry.entries()}, 3)
+            hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "; `gentool components` lists all"
+            raise GentoolError(f"no component is called '{name}'{hint}")
+    for i, entry in enumerate(entries):
+        if i:
+            click.echo()
+        _show(entry)
+
+
+def _show(entry: Any) -> None:
+    from gentoolkit.registry import options
+
+    cls = entry.load()
+    click.secho(f"{entry.slot} {entry.pinned}", bold=True)
+    click.echo(f"  {inspect.cleandoc(cls.__doc__)}".replace("\n", "\n  "))
+    found = options(cls)
+    if not found:
+        click.echo("\n  It has no options.")
+        return
+    click.echo()
+    for option in found.values():
+        default = "required" if option.required else f"default {_toml(option.default)}"
+        click.echo(f"  {option.name}  ({_type(option.type)}, {default}{_bounds(option.bounds)})")
+        click.echo(f"      {option.help}")
+
+
+def _type(hint: Any) -> str:
+    from gentoolkit.registry import slot_of
+
+    slot, many = slot_of(hint)
+    if slot is not None:
+        return f"table of {slot.slot}s" if many else str(slot.slot)
+    text = hint.__name__ if isinstance(hint, type) and not getattr(hint, "__args__", None) else str(hint)
+    return text.replace("typing.", "").replace(" | None", " or absent").replace(", ...", " ...")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    return "absent" if value is None else f'"{value}"' if isinstance(value, str) else f"{value}"
+
+
+def _bounds(bounds: Any) -> str:
+    if bounds.choices is not None:
+        return ", one of " + ", ".join(_toml(c) for c in bounds.choices)
+    signs = ((">=", bounds.ge), (">", bounds.gt), ("<=", bounds.le), ("<", bounds.lt))
+    said = [f"{sign} {value:g}" for sign, value in signs if value is not None]
+    return ", " + " and ".join(said) if said else ""

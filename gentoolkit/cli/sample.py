@@ -1,0 +1,39 @@
+"""`gentool sample`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("run")
+@click.option("-n", "count", type=click.IntRange(1), default=64, show_default=True, help="How many samples.")
+@click.option("-o", "out", default="samples.png", show_default=True, help=".png (one picture), .zip (a PNG each) or .npz.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone.")
+@click.option("--y", "classes", help="Class, or classes separated by commas, repeated over the samples.")
+@click.option("--weights", type=click.Choice(["ema", "raw"]), default="ema", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--quiet", is_flag=True, help="Print warnings alone.")
+def command(run: str, count: int, out: str, seed: int, classes: str | None, weights: str, device: str, quiet: bool) -> int:
+    """Draw samples from RUN, a run folder. Interrupted, the same command goes on where it was."""
+    from gentoolkit.engine.sample_files import write_samples
+    from gentoolkit.engine.trained import load
+
+    trained = load(run, weights, device)
+    for warning in trained.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    asked = _classes(classes, count)
+    done = write_samples(trained, count, out, seed, asked, quiet)
+    if done and not quiet:
+        click.echo(f"{count} samples of seed {seed} ({weights} weights of step {trained.step}) in {out}")
+    return 0 if done else 75
+
+
+def _classes(text: str | None, count: int) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        cycle = [int(word) for word in text.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--y takes whole numbers separated by commas, not {text!r}") from None
+    return [cycle[i % len(cycle)] for i in range(count)]

@@ -1,0 +1,54 @@
+"""`gentool train`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--nproc", type=click.IntRange(1), default=1, help="Processes on this machine.")
+@click.option("--allow-change", is_flag=True, help="Go on although the run folder's recipe differs.")
+@click.option("--dry-run", is_flag=True, help="Take two real steps in a temporary folder, and stop.")
+@click.option("--quiet", is_flag=True, help="Print warnings alone.")
+def command(recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: bool, dry_run: bool, quiet: bool) -> int:
+    """Train RECIPE (a file, or the name of a shipped one), going on from its newest checkpoint.
+
+    Values may be changed on the way: gentool train quickstart training.steps=100
+    """
+    from gentoolkit.engine.launch import is_worker, launch
+
+    if nproc > 1 and not is_worker():
+        from gentoolkit import recipe as recipes
+
+        recipes.load(recipe, overrides, nproc=nproc)  # the user's mistakes are said once, before any process starts
+        return launch(nproc, sys.argv[1:])
+    from gentoolkit.engine.stopping import RESUMABLE
+    from gentoolkit.engine.train import train
+
+    if dry_run:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as scratch:
+            short = (*overrides, "training.steps=2", f"run.folder={scratch}/run")
+            train(recipe, short, quiet=quiet)
+        click.echo("two steps went well; nothing was kept")
+        return 0
+    outcome = train(recipe, overrides, allow_change=allow_change, quiet=quiet)
+    if not quiet and not _follower():
+        if outcome.code == RESUMABLE:
+            click.echo(f"stopped after step {outcome.step}; the same command goes on from there")
+        else:
+            click.echo(f"done: {outcome.step} steps in {outcome.folder}")
+            click.echo(f"next: gentool sample {outcome.folder} -n 100 -o samples.png")
+            click.echo(f"      gentool evaluate {outcome.folder}")
+    return outcome.code
+
+
+def _follower() -> bool:
+    import os
+
+    return os.environ.get("RANK", "0") != "0"

@@ -1,0 +1,1 @@
+"""The interchangeable parts: one folder per slot, the slot's contract in the folder's `__init__.py`."""

@@ -1,0 +1,52 @@
+"""The built-in components, registered through the same hook as a stranger's."""
+
+from __future__ import annotations
+
+from gentoolkit.registry import Registrar, hookimpl
+
+C = "gentoolkit.components"
+
+COMPONENTS = [
+    ("schedule", "vp", f"{C}.schedules.vp:VP", "variance-preserving, the paper's (Eq. 16)"),
+    ("schedule", "linear", f"{C}.schedules.linear:Linear", "DDPM's 1000 linear betas"),
+    ("schedule", "cosine", f"{C}.schedules.cosine:Cosine", "cosine alpha_bar of Improved DDPM"),
+    ("schedule", "geometric", f"{C}.schedules.geometric:Geometric", "variance-exploding"),
+    ("schedule", "rectified", f"{C}.schedules.rectified:Rectified", "straight lines from data to noise"),
+    ("parametrization", "x0-posterior", f"{C}.parametrizations.posterior:X0Posterior", "predict x_0 (paper, Eq. 6)"),
+    ("parametrization", "eps-posterior", f"{C}.parametrizations.posterior:EpsPosterior", "predict the noise"),
+    ("parametrization", "v-posterior", f"{C}.parametrizations.posterior:VPosterior", "predict v"),
+    ("parametrization", "direct", f"{C}.parametrizations.direct:Direct", "put out x_{t-1} itself"),
+    ("latent", "none", f"{C}.latents.none:NoLatent", "no latent: unimodal steps"),
+    ("latent", "gaussian", f"{C}.latents.gaussian:GaussianLatent", "Gaussian z with a mapping network"),
+    ("denoiser", "mlp", f"{C}.denoisers.mlp:MLP", "multilayer perceptron (paper, App. C.5)"),
+    ("denoiser", "unet", f"{C}.denoisers.unet:UNet", "compact image U-Net with latent AdaGN"),
+    ("encoder", "mlp", f"{C}.encoders.mlp:MLP", "multilayer perceptron"),
+    ("encoder", "conv", f"{C}.encoders.conv:Conv", "convolutional, for images"),
+    ("discriminator", "mlp", f"{C}.discriminators.mlp:MLP", "multilayer perceptron (paper, App. C.5)"),
+    ("discriminator", "conv", f"{C}.discriminators.conv:Conv", "time-conditioned, convolutional, for images"),
+    ("regularizer", "r1", f"{C}.regularizers.r1:R1", "gradient penalty on real pairs"),
+    ("method", "ddgan", f"{C}.methods.ddgan:DDGAN", "denoising diffusion GAN"),
+    ("method", "cvae", f"{C}.methods.cvae:CVAE", "conditional VAE denoising"),
+    ("method", "ddpm", f"{C}.methods.ddpm:DDPM", "denoising diffusion with Gaussian steps"),
+    ("sampler", "ancestral", f"{C}.samplers.ancestral:Ancestral", "posterior sampling, step by step"),
+    ("data", "gaussians25", f"{C}.data.gaussians25:Gaussians25", "25 Gaussians on a grid in the plane"),
+    ("data", "digits", f"{C}.data.digits:Digits", "scikit-learn's 1797 handwritten digits, 8x8"),
+    ("optimizer", "adam", f"{C}.optimizers.adam:Adam", "Adam"),
+    ("optimizer", "adamw", f"{C}.optimizers.adam:AdamW", "Adam with decoupled weight decay"),
+    ("lr_schedule", "constant", f"{C}.optimizers.lr_schedules:Constant", "the same rate in every step"),
+    ("lr_schedule", "cosine", f"{C}.optimizers.lr_schedules:Cosine", "half a cosine down to a final rate"),
+    ("lr_schedule", "linear", f"{C}.optimizers.lr_schedules:Linear", "a straight line down to a final rate"),
+    ("observer", "sample-grid", f"{C}.observers.sample_grid:SampleGrid", "pictures of the same samples over the run"),
+    ("observer", "loss-per-step", f"{C}.observers.loss_per_step:LossPerStep", "loss per t (paper, Fig. 10)"),
+    ("metric", "mixture", f"{C}.metrics.mixture:Mixture", "quality and coverage of a Gaussian mixture"),
+    ("metric", "modes", f"{C}.metrics.modes:Modes", "classes covered, as a classifier sees them"),
+    ("metric", "speed", f"{C}.metrics.speed:Speed", "time, evaluations, parameters, memory"),
+    ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
+]
+
+
+@hookimpl
+def gentoolkit_register(registry: Registrar) -> None:
+    """Everything that comes with gentoolkit."""
+    for slot, name, target, summary in COMPONENTS:
+        registry.add(slot, name, target, summary)

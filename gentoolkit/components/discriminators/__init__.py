@@ -1,0 +1,23 @@
+"""Discriminators: D(x_{t-1}, x_t, t), the judge of a denoising step (paper, Eq. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from gentoolkit.components.fitting import network_fits
+from gentoolkit.registry import Complaint, Component, Facts
+
+
+class Discriminator(Component):
+    """`build` returns an `nn.Module` with `forward(x_prev, x_t, level, condition) -> logits`, `[B]` or `[B, K]` for
+    several scales. Logits, not probabilities."""
+
+    slot: ClassVar[str] = "discriminator"
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    takes_class: ClassVar[bool] = False
+
+    def fits(self, facts: Facts) -> Iterable[Complaint]:
+        """The network's kinds of data and conditions against the recipe's."""
+        yield from network_fits(self, facts)

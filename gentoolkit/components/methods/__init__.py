@@ -1,0 +1,109 @@
+"""Methods: the divergence that is minimised, as an ordered plan of updates (paper, Eq. 4).
+
+A method names its nets and says which optimizer steps make one training step. It knows nothing of ranks, devices,
+precision or checkpoints: the engine runs the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from attrs import field, frozen
+
+from gentoolkit.registry import Component
+
+
+@frozen
+class Net:
+    """A named trained module. `ema` says whether averages of it are kept (for what is sampled from)."""
+
+    name: str
+    module: Any
+    ema: bool = False
+
+
+@frozen
+class Term:
+    """One named scalar loss of an update."""
+
+    name: str
+    weight: float | Callable[[int], float] = 1.0
+    """Factor in the update's sum; a function of the step for warm-ups."""
+    every: int = 1
+    """It is part of the sum at steps 0, every, 2·every, ..."""
+    second_order: bool = False
+
+    def due(self, step: int) -> bool:
+        """Whether the term is active in optimisation step `step` (0 is the first)."""
+        return step % self.every == 0
+
+    def weight_at(self, step: int) -> float:
+        """The factor in force at `step`."""
+        return self.weight(step) if callable(self.weight) else self.weight
+
+
+@frozen
+class Batch:
+    """What a loss sees of the data: `x_0 [B, *shape]` and the `Condition` of the networks."""
+
+    x_0: Any
+    condition: Any
+
+
+@frozen
+class Terms:
+    """What a loss returns: each active term's value per sample, `[B]`; `t [B]` for the loss per step; `logs`, more
+    per-sample diagnostics that train nothing."""
+
+    values: Mapping[str, Any]
+    t: Any = None
+    logs: Mapping[str, Any] = field(factory=dict)
+
+
+Loss = Callable[[Mapping[str, Any], Batch, Any, frozenset[str]], Terms]
+"""`loss(nets, batch, rng, active) -> Terms`: `nets` maps names to callable modules, `rng` is a `Draw`, `active` names the
+terms that are due. A pure function: everything random comes from `rng`, each draw under a name of its own."""
+
+
+@frozen
+class Update:
+    """One optimizer step of one player."""
+
+    name: str
+    trains: tuple[str, ...]
+    terms: tuple[Term, ...]
+    loss: Loss
+    optimizer: Any
+    """The `Optimizer` component that steps this player."""
+    every: int = 1
+    """It runs at steps 0, every, 2·every, ..."""
+    repeat: int = 1
+    """n_critic: how often it runs within one step, each time on a batch of its own."""
+
+    def active(self, step: int) -> frozenset[str]:
+        """Names of the terms that are due at `step`."""
+        return frozenset(t.name for t in self.terms if t.due(step))
+
+
+@frozen
+class Plan:
+    """The nets and the ordered updates of a method."""
+
+    nets: tuple[Net, ...]
+    updates: tuple[Update, ...]
+
+    def due(self, step: int) -> list[Update]:
+        """Updates that run in optimisation step `step` (0 is the first)."""
+        return [u for u in self.updates if step % u.every == 0]
+
+
+class Method(Component):
+    """`build(facts, parts)` returns a `Plan`; `parts["model"]` is the step model, itself the module of the net `denoiser`.
+
+    A method declares its own slots as options (`discriminator: Discriminator`), and ships default optimizers by update.
+    """
+
+    slot: ClassVar[str] = "method"
+
+    optimizers: Any

@@ -1,0 +1,94 @@
+"""The two updates of a denoising diffusion GAN   (paper, Eq. 4, 5; App. C.2).
+
+    discriminator:  real(D(x_{t-1}, x_t, t)) + fake(D(x'_{t-1}, x_t, t)) + regularizers,  (x_{t-1}, x_t) ~ q, x'_{t-1} ~ p_theta(. | x_t)
+    denoiser:       denoiser(D(x'_{t-1}, x_t, t))        with t, noise and z of its own
+
+One summed loss and one backward per update; the denoiser runs without autograd in the discriminator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gentoolkit.components.methods import Batch, Net, Plan, Term, Terms, Update
+from gentoolkit.components.regularizers import Judged
+from gentoolkit.diffusion import Draw
+
+from .gan_losses import LOSSES
+
+
+def plan(config: Any, parts: Mapping[str, Any]) -> Plan:
+    """The plan of a `DDGAN` config; `parts` holds `model`, `discriminator` and `regularizers`."""
+    losses = Adversarial(config.loss, parts["regularizers"])
+    penalties = tuple(
+        Term(name, every=r.every, second_order=r.second_order) for name, r in config.regularizers.items()
+    )
+    return Plan(
+        nets=(Net("denoiser", parts["model"], ema=True), Net("discriminator", parts["discriminator"])),
+        updates=(
+            Update(
+                "discriminator",
+                ("discriminator",),
+                (Term("adversarial"), *penalties),
+                losses.discriminator,
+                config.optimizers["discriminator"],
+                repeat=config.critic_steps,
+            ),
+            Update("denoiser", ("denoiser",), (Term("adversarial"),), losses.denoiser, config.optimizers["denoiser"]),
+        ),
+    )
+
+
+class Adversarial:
+    """The two losses.
+
+    Args:
+        loss: a name in `LOSSES`.
+        regularizers: built regularizers by term name.
+    """
+
+    def __init__(self, loss: str, regularizers: Mapping[str, Callable[..., Tensor]]) -> None:
+        self.loss, self.regularizers = LOSSES[loss], regularizers
+
+    def discriminator(self, nets: Mapping[str, Any], batch: Batch, rng: Draw, active: frozenset[str]) -> Terms:
+        """Terms `adversarial` and one per active regularizer; logs the mean logits and D's accuracy."""
+        model, judge = nets["denoiser"], nets["discriminator"]
+        t = rng.integers("t", 1, model.process.T)
+        x_prev, x_t = model.process.pair(batch.x_0, t, rng)
+        level = model.process.level(t, x_t.dtype)
+        with torch.no_grad():
+            fake = model.step(x_t, t, t - 1, rng.scope("fake"), batch.condition)
+        penalties = {name: r for name, r in self.regularizers.items() if name in active}
+        x_prev = x_prev.requires_grad_(bool(penalties))
+
+        def discriminate(x: Tensor) -> Tensor:
+            logits: Tensor = judge(x, x_t, level, batch.condition)
+            return logits
+
+        r, f = discriminate(x_prev), discriminate(fake)
+        values = {"adversarial": over_scales(self.loss.real(r)) + over_scales(self.loss.fake(f))}
+        judged = Judged(x_prev, fake, r, f, x_t, level, batch.condition)
+        for name, term in penalties.items():
+            values[name] = term(discriminate, judged, rng.scope(name))
+        with torch.no_grad():
+            right = (r > self.loss.undecided).to(r.dtype) + (f < self.loss.undecided).to(f.dtype)
+            logs = {"D_real": over_scales(r), "D_fake": over_scales(f), "D_accuracy": over_scales(right / 2)}
+        return Terms(values, t, logs)
+
+    def denoiser(self, nets: Mapping[str, Any], batch: Batch, rng: Draw, active: frozenset[str]) -> Terms:
+        """The term `adversarial`."""
+        model, judge = nets["denoiser"], nets["discriminator"]
+        t = rng.integers("t", 1, model.process.T)
+        x_t = model.process.marginal(batch.x_0, t, rng.normal("eps", tuple(batch.x_0.shape[1:])))
+        fake = model.step(x_t, t, t - 1, rng.scope("fake"), batch.condition)
+        logits = judge(fake, x_t, model.process.level(t, x_t.dtype), batch.condition)
+        return Terms({"adversarial": over_scales(self.loss.denoiser(logits))}, t)
+
+
+def over_scales(values: Tensor) -> Tensor:
+    """`[B]` or `[B, K]` as `[B]`: the mean over a discriminator's scales."""
+    return values if values.dim() == 1 else values.flatten(1).mean(1)

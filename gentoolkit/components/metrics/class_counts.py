@@ -1,0 +1,84 @@
+"""Counting samples over classes, as a classifier sees them; the formulas are in `modes.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .judge import Judge
+
+PLACES = np.array([100, 10, 1])
+
+
+class ClassCounts:
+    """Counters over classes.
+
+    Args:
+        shape: (C, H, W) of a sample.
+        classes: number of classes of the data; 1000 with C = 3 are stacked digits.
+        data: its name, for the protocol.
+        confidence: probability above which a sample counts as classified.
+        train: real images that the classifier sees at most.
+    """
+
+    def __init__(self, shape: tuple[int, ...], classes: int, data: str, confidence: float, train: int) -> None:
+        self.stacked = shape[0] == 3 and classes == 1000
+        self.classes, self.data, self.confidence, self.train = classes, data, confidence, train
+        self.all = np.zeros(classes, np.int64)
+        self.sure = np.zeros(classes, np.int64)
+        self.judge: Judge | None = None
+
+    @property
+    def protocol(self) -> str:
+        """Classifier and its held-out accuracy, data, confidence, number of samples."""
+        accuracy = "untrained" if self.judge is None else f"held-out-{self.judge.accuracy:.3f}"
+        return f"modes/{Judge.name}/{accuracy}/{self.data}/over-{self.confidence:g}/{self.all.sum()}"
+
+    def prepare(self, real: Any) -> None:
+        """Train the classifier on distinct images of the real data and count its classes."""
+        y = real.labels()
+        self.share = self._shares(y)
+        self.data = f"{self.data}-{real.fingerprint()[:8]}"
+        wanted = min(len(real), self.train)
+        chosen = np.sort(np.random.Generator(np.random.Philox(key=1)).permutation(len(real))[:wanted])
+        images = np.stack([real[int(i)]["x_0"].numpy() for i in chosen])
+        labels = y[chosen]
+        if self.stacked:
+            labels = (labels[:, None] // PLACES % 10).reshape(-1)
+        images, first = np.unique(self._flat(images), axis=0, return_index=True)
+        images, labels = images[: self.train], labels[first][: self.train]
+        self.judge = Judge(images.astype(np.float32) / 255, labels)
+
+    def update(self, samples: Tensor) -> None:
+        """Classify samples `[n, C, H, W]` in [-1, 1]."""
+        assert self.judge is not None, "prepare(real) comes first"
+        pixels = samples.detach().cpu().float().nan_to_num(0).clamp(-1, 1).numpy() / 2 + 0.5
+        found, probability = self.judge(self._flat(pixels))
+        if self.stacked:
+            found, probability = found.reshape(-1, 3) @ PLACES, probability.reshape(-1, 3).min(1)
+        self.all += np.bincount(found, minlength=self.classes)
+        self.sure += np.bincount(found[probability > self.confidence], minlength=self.classes)
+
+    def merge(self, other: ClassCounts) -> None:
+        """Add another process's counts."""
+        self.all += other.all
+        self.sure += other.sure
+
+    def compute(self) -> dict[str, float]:
+        """`classified`: share of confident samples; `modes`: classes with at least one of them; `kl` in nats, over all."""
+        n = max(int(self.all.sum()), 1)
+        h = self.all[self.all > 0] / n
+        kl = float(np.sum(h * np.log(h / self.share[self.all > 0])))
+        return {"classified": int(self.sure.sum()) / n, "modes": int((self.sure > 0).sum()), "kl": max(kl, 0.0)}
+
+    def _flat(self, images: NDArray[Any]) -> NDArray[Any]:
+        return images.reshape(len(images) * 3 if self.stacked else len(images), -1)
+
+    def _shares(self, y: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not self.stacked:
+            return np.bincount(y, minlength=self.classes) / len(y)
+        r, g, b = (np.bincount(y // place % 10, minlength=10) / len(y) for place in PLACES)
+        return np.einsum("i,j,k->ijk", r, g, b).reshape(-1)

@@ -1,0 +1,23 @@
+"""The few-step posterior sampling of the paper; ancestral sampling of DDPM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gentoolkit.components.samplers import Sampler
+from gentoolkit.registry import Facts, component, opt
+
+
+@component
+class Ancestral(Sampler):
+    """x_s ~ p(x_s | x_t), step by step, the last one noiseless."""
+
+    steps: int | None = opt(None, "steps taken, T or fewer; all T unless given", ge=1)
+    batch: int = opt(500, "samples per chunk", ge=1)
+
+    def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
+        """A `Walk`."""
+        from .posterior_steps import Walk
+
+        return Walk(facts.steps, self.steps)

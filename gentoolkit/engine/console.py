@@ -1,0 +1,88 @@
+"""What a person sees of a run: a progress bar on a terminal, one plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+QUIET_SECONDS = 5.0
+
+
+class Console:
+    """Progress of a run on stdout.
+
+    Args:
+        name: the run's name.
+        steps: the last step.
+        batch: samples per step, for img/s.
+        start: the step this process starts at.
+        unit: `img` or `points`.
+        quiet: nothing but warnings.
+    """
+
+    def __init__(self, name: str, steps: int, batch: int, start: int, unit: str, quiet: bool) -> None:
+        self.name, self.steps, self.batch, self.unit, self.quiet = name, steps, batch, unit, quiet
+        self._last_time, self._last_step, self._printed = time.monotonic(), start, 0.0
+        self._bar: Any = None
+        if not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+            self._bar = self._make_bar(start)
+
+    def _make_bar(self, start: int) -> Any:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[numbers]}")
+        )
+        bar.start()
+        self._task = bar.add_task(self.name, total=self.steps, completed=start, numbers="")
+        return bar
+
+    def say(self, text: str) -> None:
+        """A line of its own, on stdout."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        elif not self.quiet:
+            print(text, flush=True)
+
+    def warn(self, text: str) -> None:
+        """A line that is shown even when quiet, on stderr."""
+        if self._bar is not None:
+            self._bar.console.print(f"warning: {text}", markup=False, highlight=False)
+        else:
+            print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    def logged(self, step: int, line: dict[str, Any]) -> None:
+        """Show the numbers of a logged step; sets `seconds` apart from them."""
+        numbers = f"{line['rate']:.0f} {self.unit}/s  " + "  ".join(
+            f"{name} {_short(value)}" for name, value in line.items() if isinstance(value, float) and "/" in name
+        )
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, numbers=numbers)
+        elif not self.quiet and (time.monotonic() - self._printed > QUIET_SECONDS or step == self.steps):
+            self._printed = time.monotonic()
+            left = (self.steps - step) * self.batch / max(line["rate"], 1e-9)
+            print(f"{self.name}  {step}/{self.steps}  {_duration(left)} left  {numbers}", flush=True)
+
+    def rate(self, step: int) -> float:
+        """Samples per second since this was last asked."""
+        now = time.monotonic()
+        rate = (step - self._last_step) * self.batch / max(now - self._last_time, 1e-9)
+        self._last_time, self._last_step = now, step
+        return rate
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, s = divmod(int(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}h{m:02d}m" if hours else f"{m}m{s:02d}s"

@@ -1,0 +1,53 @@
+"""metrics.jsonl, the truth about a run: one line per logged step, in order, also after a resume."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """An append-only log of JSON lines.
+
+    Args:
+        path: the file.
+        step: lines beyond this step, left by a process that was killed after its last checkpoint, are dropped.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines() if _step(line) <= step]
+            path.write_text("".join(line + "\n" for line in lines))
+        self._file = path.open("a", buffering=1)
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append one line."""
+        self._file.write(json.dumps(_finite(line)) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a log; a line that a kill cut short is left out."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if _step(line) < math.inf]
+
+
+def _step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: such numbers are written as strings."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,71 @@
+"""Everything that learning produced, as one flat table of tensors: nets, averages, optimizer states.
+
+    net/<net>/<parameter>      ema/<net>/<parameter>      optimizer/<update>/<net>.<parameter>/<entry>
+
+Nothing else needs saving: learning rates, noise, data order and active terms follow from (seed, step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from gentoolkit.registry import GentoolError
+
+from .average import Average
+from .players import Nets, Player
+
+
+def collect(nets: Nets, averages: Mapping[str, Average], players: list[Player]) -> dict[str, Tensor]:
+    """The table of tensors to save."""
+    table = {}
+    for name, module in nets.modules.items():
+        for key, value in module.state_dict().items():
+            table[f"net/{name}/{key}"] = value
+    for name, average in averages.items():
+        for key, value in average.module.state_dict().items():
+            table[f"ema/{name}/{key}"] = value
+    for player in players:
+        for key, weight in player.named:
+            for entry, value in player.optimizer.state.get(weight, {}).items():
+                table[f"optimizer/{player.update.name}/{key}/{entry}"] = torch.as_tensor(value)
+    return table
+
+
+def restore(table: Mapping[str, Tensor], nets: Nets, averages: Mapping[str, Average], players: list[Player]) -> None:
+    """Put a saved table back, in place.
+
+    Raises:
+        GentoolError: a tensor is missing or has another shape.
+    """
+    for name, module in nets.modules.items():
+        copy_into(module.state_dict(), table, f"net/{name}/")
+    for name, average in averages.items():
+        copy_into(average.module.state_dict(), table, f"ema/{name}/")
+    for player in players:
+        prefix = f"optimizer/{player.update.name}/"
+        weights = dict(player.named)
+        for name, value in table.items():
+            if name.startswith(prefix):
+                key, _, entry = name.removeprefix(prefix).rpartition("/")
+                weight = weights[key]
+                # Counters stay where the optimizer made them; moments live beside their weight.
+                where = weight.device if value.dim() or player.fused else torch.device("cpu")
+                player.optimizer.state[weight][entry] = value.to(where)
+
+
+def copy_into(live: Mapping[str, Tensor], table: Mapping[str, Tensor], prefix: str) -> None:
+    """Copy the tensors `prefix...` of a table over live ones.
+
+    Raises:
+        GentoolError: a tensor is missing or has another shape.
+    """
+    with torch.no_grad():
+        for key, tensor in live.items():
+            saved = table.get(prefix + key)
+            if saved is None or saved.shape != tensor.shape:
+                have = "is not there" if saved is None else f"has shape {tuple(saved.shape)}, not {tuple(tensor.shape)}"
+                raise GentoolError(f"the checkpoint does not fit the recipe: {prefix + key} {have}")
+            tensor.copy_(saved)

@@ -1,0 +1,160 @@
+"""The one training loop. Read it top to bottom: this is all that happens in a run.
+
+A run is a pure function of (recipe, seed). What is restored is what learning produced, and one integer, the step.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gentoolkit.components.methods import Batch
+from gentoolkit.diffusion import Draw
+from gentoolkit.recipe.tree import Recipe
+from gentoolkit.registry import Facts, GentoolError
+
+from . import checkpoints, learned
+from .assemble import Assembly
+from .average import Average, decay_at
+from .console import Console
+from .feed import Feed
+from .journal import Journal
+from .moments import Moments
+from .players import Nets, Player
+from .sampling import draw_chunks
+from .stopping import DONE, RESUMABLE, Stop
+from .watchers import Watchers
+from .world import World
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
+
+
+class Diverged(GentoolError):
+    """A loss or gradient was not finite; the weights are those before it."""
+
+
+class Loop:
+    """A run in memory.
+
+    Args:
+        recipe: the structured recipe.
+        facts: what its check found.
+        assembly: the built parts.
+        sampler: the built sampler.
+        source: the opened data.
+        world: this process.
+        folder: the run folder.
+    """
+
+    def __init__(
+        self, recipe: Recipe, facts: Facts, assembly: Assembly, sampler: Any, source: Any, world: World, folder: Path
+    ) -> None:
+        training = recipe.training
+        self.recipe, self.facts, self.world, self.source, self.sampler = recipe, facts, world, source, sampler
+        self.plan = assembly.plan
+        self.checkpoints = folder / "checkpoints"
+        self.dtype = DTYPES[training.precision]
+        parallel = training.parallel if training.parallel != "auto" else ("ddp" if world.size > 1 else "none")
+        self.nets = Nets(self.plan, world, self.dtype, parallel)
+        self.averages = {n.name: Average(self.nets.modules[n.name]) for n in self.plan.nets if n.ema}
+        self.players = {
+            u.name: Player(u, self.nets, facts, world, training.precision, training.clip) for u in self.plan.updates
+        }
+        self.bad = torch.zeros((), dtype=torch.bool, device=world.device)
+        self.moments = Moments(facts.steps, world)
+
+    def restore(self) -> tuple[int, list[str]]:
+        """(the step of the newest checkpoint that verifies or 0, what was passed over); puts its tensors back."""
+        path, refused = checkpoints.newest(self.checkpoints)
+        if path is None:
+            return 0, refused
+        step, table = checkpoints.load(path, self.world)
+        learned.restore(table, self.nets, self.averages, list(self.players.values()))
+        return step, refused
+
+    def save(self, step: int) -> Path:
+        """Write and commit a checkpoint of `step` done steps."""
+        table = learned.collect(self.nets, self.averages, list(self.players.values()))
+        path = checkpoints.save(self.checkpoints, step, table, self.world, {"versions": {"torch": torch.__version__}})
+        if self.world.first:
+            checkpoints.prune(self.checkpoints, self.recipe.training.keep)
+        return path
+
+    def run(self, start: int, stop: Stop, journal: Journal | None, console: Console, watchers: Watchers) -> int:
+        """Train from step `start` on, and say how it ended: an exit code.
+
+        Raises:
+            Diverged: a gradient was not finite.
+        """
+        training = self.recipe.training
+        batches = max(u.repeat for u in self.plan.updates)
+        feed = Feed(self.source, self.recipe, self.facts, self.world, batches, start, self.dtype)
+        watchers.call("run_started", step=start)
+        for step in range(start, training.steps):
+            drawn = [feed.next() for _ in range(batches)]
+            for update in self.plan.due(step):
+                for repeat in range(update.repeat):
+                    micros, draws = self.micros(drawn[repeat], (step, update.name, repeat))
+                    self.players[update.name].step(step, micros, draws, self.bad, self.moments)
+            for average in self.averages.values():
+                average.update(decay_at(self.recipe.ema, step, training.batch_size))
+
+            done = step + 1
+            last = done == training.steps
+            leaving = stop.agreed() or last
+            due = done % training.checkpoint_every == 0 or leaving
+            if due or done % training.log_every == 0:
+                self.log(done, journal, console, watchers)
+            if wanted := watchers.wants(done):
+                watchers.call("sampled", step=done, samples=self.samples(wanted))
+            if due:
+                path = self.save(done)
+                watchers.call("checkpoint_saved", step=done, folder=str(path))
+            if leaving:
+                watchers.call("run_ended", step=done)
+                return DONE if last else RESUMABLE
+        return DONE
+
+    def micros(self, batch: Batch, key: tuple[Any, ...]) -> tuple[list[Batch], list[Draw]]:
+        """This rank's batch in micro-batches, and the source of noise of each."""
+        first, stop = self.world.slots(self.recipe.training.batch_size)
+        size = self.recipe.training.micro_batch or stop - first
+        batches, draws = [], []
+        for at in range(0, stop - first, size):
+            rows = slice(at, at + size)
+            batches.append(Batch(batch.x_0[rows], batch.condition[rows]))
+            slots = (first + at, min(first + at + size, stop))
+            draws.append(Draw((self.recipe.training.seed, "train", *key), *slots, self.world.device, self.dtype))
+        return batches, draws
+
+    def log(self, done: int, journal: Journal | None, console: Console, watchers: Watchers) -> None:
+        """Write a line of the log; the only place where the loop waits for the device.
+
+        Raises:
+            Diverged: a gradient since the last line was not finite.
+        """
+        means = self.moments.read()
+        if self.world.agree(int(self.bad)):
+            culprits = [n for n, v in means.items() if isinstance(v, float) and not math.isfinite(v)]
+            raise Diverged(
+                f"a gradient was not finite between the last logged step and step {done} ({', '.join(culprits)}); no weights "
+                "were changed by it, and the newest checkpoint is from before. Lower the learning rate, set training.clip, "
+                "or use precision fp32"
+            )
+        line = {"step": done, "rate": console.rate(done), **means}
+        if journal is not None:
+            journal.write(line)
+        console.logged(done, line)
+        watchers.call("step_ended", step=done, logs=line)
+
+    def samples(self, n: int) -> Tensor:
+        """The first `n` samples of seed 0 from the averaged weights, on the CPU."""
+        model = self.averages["denoiser"].module
+        chunks = draw_chunks(model, self.sampler, self.facts, n, 0, min(n, self.recipe.sampler.batch))  # type: ignore[arg-type]
+        return torch.cat([x for _, x in chunks])
+
+

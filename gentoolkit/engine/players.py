@@ -1,0 +1,120 @@
+"""Players: an update's nets, its optimizer and its learning rate, ready to take one optimizer step.
+
+A step whose gradient is not finite changes nothing: the flag stays on the device, where the fused optimizers read it, and
+once raised it holds every later step back until the loop has seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gentoolkit.components.methods import Batch, Plan, Terms, Update
+from gentoolkit.diffusion import Draw
+from gentoolkit.registry import Facts
+
+from .moments import Moments
+from .shell import Shell, inside
+from .world import World
+
+
+class Nets:
+    """The nets of a plan on their device, each in its shell."""
+
+    def __init__(self, plan: Plan, world: World, dtype: torch.dtype, parallel: str) -> None:
+        self.modules: dict[str, nn.Module] = {}
+        self.shells: dict[str, nn.Module] = {}
+        for net in plan.nets:
+            module = net.module.to(world.device, dtype)
+            self.modules[net.name] = module
+            shell: nn.Module = Shell(module)
+            if parallel == "ddp":
+                ids = [world.device.index] if world.device.type == "cuda" else None
+                shell = DistributedDataParallel(shell, device_ids=ids, gradient_as_bucket_view=True)
+            self.shells[net.name] = shell
+
+    def train_only(self, names: Iterable[str]) -> None:
+        """Let gradients reach these nets and no others."""
+        for name, module in self.modules.items():
+            module.requires_grad_(name in names)
+
+
+class Player:
+    """One update of the plan with what it needs to be taken.
+
+    Args:
+        update: the update.
+        nets: all nets of the plan.
+        facts: for the optimizer and the learning-rate schedule.
+        world: this process.
+        precision: `fp32`, `bf16` or `fp64`.
+        clip: largest gradient norm, or None.
+    """
+
+    def __init__(
+        self, update: Update, nets: Nets, facts: Facts, world: World, precision: str, clip: float | None
+    ) -> None:
+        self.update, self.nets, self.world, self.clip = update, nets, world, clip
+        self.named = [(f"{n}.{p}", w) for n in update.trains for p, w in nets.modules[n].named_parameters()]
+        self.weights = [w for _, w in self.named]
+        self.optimizer: torch.optim.Optimizer = update.optimizer.build(facts, {})(self.named)
+        self.schedule = update.optimizer.lr_schedule.build(facts, {})(self.optimizer)
+        self.fused = getattr(self.optimizer, "_step_supports_amp_scaling", False)
+        self.autocast = precision == "bf16"
+
+    def step(self, step: int, micros: list[Batch], draws: list[Draw], bad: Tensor, moments: Moments) -> None:
+        """One optimizer step on this rank's micro-batches; `bad` is raised where the gradient is not finite."""
+        self.nets.train_only(self.update.trains)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.step_update(step)
+        active = self.update.active(step)
+        for i, (batch, draw) in enumerate(zip(micros, draws, strict=True)):
+            with ExitStack() as stack:
+                if i + 1 < len(micros):
+                    for name in self.update.trains:
+                        if isinstance(shell := self.nets.shells[name], DistributedDataParallel):
+                            stack.enter_context(shell.no_sync())
+                cast = torch.autocast(self.world.device.type, torch.bfloat16) if self.autocast else nullcontext()
+                with cast:
+                    terms = self.losses(batch, draw, active)
+                total = self.weighted(terms, step) / len(micros)
+                total.backward()
+            moments.add(self.update.name, terms)
+        norm = torch.nn.utils.get_total_norm([w.grad for w in self.weights if w.grad is not None])
+        self.advance(norm, bad)
+        moments.add_scalar(f"{self.update.name}/grad_norm", norm)
+
+    def losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
+        """The update's terms, computed inside the shells of the nets that it trains."""
+        others = {n: m for n, m in self.nets.modules.items() if n not in self.update.trains}
+        shells = {n: self.nets.shells[n] for n in self.update.trains}
+        terms: Terms = inside(shells, partial(self._loss, others=others, batch=batch, draw=draw, active=active))
+        return terms
+
+    def _loss(
+        self, nets: Mapping[str, nn.Module], others: Mapping[str, nn.Module], batch: Batch, draw: Draw, active: frozenset[str]
+    ) -> Terms:
+        return self.update.loss({**others, **nets}, batch, draw, active)
+
+    def weighted(self, terms: Terms, step: int) -> Tensor:
+        """The scalar that is differentiated: the weighted sum of the terms' means."""
+        weights = {t.name: t.weight_at(step) for t in self.update.terms}
+        return torch.stack([weights[name] * value.mean() for name, value in terms.values.items()]).sum()
+
+    def advance(self, norm: Tensor, bad: Tensor) -> None:
+        """The optimizer step, held back where `norm` is not finite."""
+        if self.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.weights, self.clip, norm)
+        bad.logical_or_(~torch.isfinite(norm))
+        if self.fused:
+            # Fused optimizers skip the step on the device where this flag is set: no waiting to find out.
+            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif not bool(bad):
+            self.optimizer.step()

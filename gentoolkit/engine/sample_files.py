@@ -1,0 +1,135 @@
+"""Samples as files: one picture, a zip of PNGs, or an array. Restartable: chunks are kept beside the target until it is whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gentoolkit.registry import GentoolError
+
+from .checkpoints import write_whole
+from .sampling import draw_chunks
+from .stopping import Stop
+from .trained import TrainedRun
+from .world import World
+
+ENDINGS = (".png", ".zip", ".npz")
+LARGEST_GRID = 10_000
+
+
+def write_samples(
+    trained: TrainedRun, n: int, out: str | Path, seed: int = 0, y: Sequence[int] | None = None, quiet: bool = True
+) -> bool:
+    """Draw `n` samples into a file; False if a signal stopped it, and the same call goes on.
+
+    Args:
+        trained: the run.
+        n: how many.
+        out: `.png` for one picture (grid or scatter), `.zip` for a PNG each, `.npz` for the array `samples` in data range.
+        seed: sample i depends on (seed, i) alone.
+        y: classes `[n]`, or None.
+        quiet: no progress.
+
+    Raises:
+        GentoolError: the ending is unknown, does not suit the data, or the place cannot be written.
+    """
+    target = Path(out)
+    if target.suffix not in ENDINGS:
+        raise GentoolError(f"samples go to a file that ends in {', '.join(ENDINGS)}, not to {out}")
+    if target.suffix == ".zip" and trained.facts.kind != "image":
+        raise GentoolError("a .zip holds images; points go to .npz, or to .png as a scatter picture")
+    if target.suffix == ".png" and trained.facts.kind == "image" and n > LARGEST_GRID:
+        raise GentoolError(f"a picture of {n} samples is too large; at most {LARGEST_GRID} go to .png, more to .zip or .npz")
+    labels = trained.labels(n, y)
+    parts = target.with_name(target.name + ".part")
+    done = open_parts(parts, identity(trained, n, seed, y))
+    with Stop(World(0, 1, torch.device("cpu"))) as stop:
+        total = -(-n // trained.batch)
+        chunks = draw_chunks(
+            trained.model, trained.sampler, trained.facts, n, seed, trained.batch, labels, trained.label_counts, done
+        )
+        for number, samples in progress(chunks, total, len(done), quiet):
+            unfinished = parts / f"{number}.unfinished"
+            with unfinished.open("wb") as file:
+                np.save(file, samples.numpy())
+            unfinished.replace(parts / f"{number}.npy")
+            if stop.asked and number + 1 < total:
+                return False
+    samples = np.concatenate([np.load(parts / f"{i}.npy", allow_pickle=False) for i in range(total)])
+    write(target, samples, trained)
+    shutil.rmtree(parts)
+    return True
+
+
+def identity(trained: TrainedRun, n: int, seed: int, y: Sequence[int] | None) -> dict[str, Any]:
+    """What must agree for chunks of an earlier try to be used."""
+    commit = (trained.checkpoint / "COMMIT.json").read_text()
+    classes = None if y is None else list(y)
+    return {"run": trained.loaded.run_id, "commit": commit, "weights": trained.weights, "seed": seed, "n": n, "y": classes}
+
+
+def open_parts(parts: Path, about: dict[str, Any]) -> frozenset[int]:
+    """Numbers of the chunks that are there already, of the same samples; others are thrown away."""
+    label = parts / "samples.json"
+    try:
+        if parts.exists() and not (label.is_file() and json.loads(label.read_text()) == about):
+            shutil.rmtree(parts)
+        parts.mkdir(parents=True, exist_ok=True)
+        write_whole(label, json.dumps(about))
+    except OSError as error:
+        raise GentoolError(f"samples cannot be written beside {parts.with_suffix('')}: {error.strerror}") from error
+    return frozenset(int(p.stem) for p in parts.glob("*.npy"))
+
+
+def write(target: Path, samples: Any, trained: TrainedRun) -> None:
+    """Write the finished file, in full or not at all."""
+    from gentoolkit.components.pictures import grid, scatter
+
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    if target.suffix == ".npz":
+        with unfinished.open("wb") as file:
+            np.savez(file, samples=samples)
+    elif target.suffix == ".zip":
+        write_zip(unfinished, samples)
+    elif trained.facts.kind == "points":
+        means = None if trained.facts.mixture is None else trained.facts.mixture["means"]
+        scatter(samples, means).save(unfinished, format="PNG")
+    else:
+        grid(samples).save(unfinished, format="PNG")
+    unfinished.replace(target)
+
+
+def write_zip(target: Path, samples: Any) -> None:
+    """A zip of PNGs `00000000.png`, ..., stored, not compressed again; the same bytes for the same samples."""
+    from PIL import Image
+
+    levels = np.clip(np.rint((samples.astype(np.float64) + 1) * 127.5), 0, 255).astype(np.uint8)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for i, pixels in enumerate(levels):
+            buffer = BytesIO()
+            Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(buffer, format="PNG")
+            archive.writestr(zipfile.ZipInfo(f"{i:08d}.png"), buffer.getvalue())
+
+
+def progress(chunks: Any, total: int, done: int, quiet: bool) -> Any:
+    """The chunks, with a bar on a terminal."""
+    import sys
+
+    if quiet or not sys.stdout.isatty() or total < 2:
+        yield from chunks
+        return
+    from rich.progress import Progress
+
+    with Progress() as bar:
+        task = bar.add_task("sampling", total=total, completed=done)
+        for item in chunks:
+            yield item
+            bar.advance(task)

@@ -1,0 +1,81 @@
+"""Drawing samples from a step model: sample i of a seed is a function of (seed, i).
+
+Noise is keyed by (seed, i); and since rounding depends on the shape of a batch, the network always sees whole chunks of
+`sampler.batch` samples, the last one padded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gentoolkit.components.model import Condition, StepModel
+from gentoolkit.components.samplers.state import State, states
+from gentoolkit.diffusion import Draw
+from gentoolkit.registry import Facts
+
+
+def sampling_draw(seed: int, first: int, stop: int, model: StepModel) -> Draw:
+    """The source of noise for samples `first..stop - 1` of a seed, on the model's device."""
+    weight = next(model.parameters())
+    return Draw((seed, "sample"), first, stop, weight.device, weight.dtype)
+
+
+def classes_of(seed: int, first: int, stop: int, classes: int, counts: Sequence[int] | None) -> Tensor:
+    """Classes for unlabelled requests, `[n]`: drawn with the data's frequencies, a function of (seed, i)."""
+    weights = torch.tensor(counts if counts else [1] * classes, dtype=torch.float64)
+    u = Draw((seed, "classes"), first, stop, dtype=torch.float64).uniform("y")
+    edges = (weights / weights.sum()).cumsum(0)
+    return torch.searchsorted(edges, u, right=True).clamp(max=classes - 1)
+
+
+@torch.no_grad()
+def chunk(
+    model: StepModel, sampler: Any, facts: Facts, seed: int, number: int, batch: int, y: Tensor | None = None
+) -> State:
+    """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes."""
+    rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
+    condition = Condition(y=None if y is None else y.to(rng.device))
+    state = None
+    for state in states(sampler, model, facts.shape, rng, condition):
+        pass
+    assert state is not None
+    return state
+
+
+def draw_chunks(
+    model: StepModel,
+    sampler: Any,
+    facts: Facts,
+    n: int,
+    seed: int,
+    batch: int,
+    y: Tensor | None = None,
+    counts: Sequence[int] | None = None,
+    skip: frozenset[int] = frozenset(),
+) -> Iterator[tuple[int, Tensor]]:
+    """(chunk number, samples `[<= batch, *shape]` on the CPU), in order, `n` samples in all.
+
+    Args:
+        y: classes `[n]`; drawn with frequencies `counts` where the model is conditioned and none are given.
+        skip: chunks that need not be made.
+    """
+    training = model.training
+    model.eval()
+    try:
+        for number in range(-(-n // batch)):
+            if number in skip:
+                continue
+            first, stop = number * batch, (number + 1) * batch
+            labels = None
+            if facts.classes is not None:
+                if y is None:
+                    labels = classes_of(seed, first, stop, facts.classes, counts)
+                else:
+                    labels = torch.nn.functional.pad(y[first:stop], (0, max(0, stop - len(y))))
+            yield number, chunk(model, sampler, facts, seed, number, batch, labels).x[: n - first].cpu()
+    finally:
+        model.train(training)

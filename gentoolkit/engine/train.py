@@ -1,0 +1,130 @@
+"""Training a recipe: check, open, build, restore, loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from gentoolkit import recipe as recipes
+from gentoolkit.recipe.tree import Recipe
+from gentoolkit.registry import GentoolError
+
+from . import checkpoints, folder
+from .assemble import assemble, build
+from .console import Console
+from .journal import Journal
+from .loop import Loop
+from .plan_text import describe
+from .stopping import DONE, Stop
+from .trained import load_reference
+from .watchers import RunView, Watchers
+from .world import world, world_size
+
+
+@frozen
+class Outcome:
+    """How a training ended."""
+
+    folder: Path
+    step: int
+    code: int
+    """0 done, 75 stopped and resumable."""
+
+
+def train(
+    source: str | Path | Mapping[str, Any] | Recipe,
+    overrides: Sequence[str] = (),
+    *,
+    allow_change: bool = False,
+    quiet: bool = False,
+) -> Outcome:
+    """Train a recipe, going on from its newest committed checkpoint.
+
+    Args:
+        source: a recipe's path or name, a table, or a structured recipe.
+        overrides: `model.denoiser.width=96` and the like.
+        allow_change: go on although the folder's recipe differs.
+        quiet: print warnings alone.
+
+    Raises:
+        GentoolError: the recipe, the data or the folder is not as it must be; nothing was started.
+        Diverged: training met a gradient that is not finite.
+    """
+    with ExitStack() as stack:
+        loaded = recipes.load(source, overrides, nproc=world_size())
+        recipe, facts = loaded.recipe, loaded.facts
+        here = stack.enter_context(world(recipe.training.device))
+        where = Path(recipe.run.folder or Path("runs") / loaded.name)
+        data = build(recipe.data, facts, {}, load_reference)
+        if len(data) < 1:
+            raise GentoolError(f"data '{recipe.data.name}' is empty")
+        if here.first:
+            compare(loaded, where, allow_change, recipe.training.resume)
+            folder.make(where)
+            stack.enter_context(folder.lock(where))
+        here.barrier()
+
+        assembly = assemble(recipe, facts, load_reference)
+        sampler = build(recipe.sampler, facts, assembly.parts, load_reference)
+        loop = Loop(recipe, facts, assembly, sampler, data, here, where)
+        start, refused = loop.restore()
+        steps = recipe.training.steps
+        unit = "img" if facts.kind == "image" else "points"
+        console = Console(loaded.name, steps, recipe.training.batch_size, start, unit, quiet or not here.first)
+        stack.callback(console.close)
+        for sentence in refused:
+            if here.first:
+                console.warn(sentence)
+        if here.first:
+            loaded.write(where)
+            for note in loaded.notes:
+                console.say(f"note: {note}")
+        if start >= steps:
+            console.say(f"{where} has done its {steps} steps; raise training.steps to go on")
+            return Outcome(where, start, DONE)
+        console.say(describe(assembly, recipe, facts, here))
+        if start:
+            console.say(f"going on from step {start} of {steps}")
+
+        journal = None
+        observers: dict[str, Any] = {}
+        if here.first:
+            folder.record_start(where, start, here.size, str(here.device))
+            about = folder.describe_data(data, facts.labels)
+            checkpoints.write_whole(where / folder.DATA, json.dumps(about))
+            journal = Journal(where / folder.METRICS, start)
+            stack.callback(journal.close)
+            observers = {n: build(o, facts, assembly.parts, load_reference) for n, o in recipe.observers.items()}
+        watchers = Watchers(observers, RunView(where, loaded.name, recipe, facts), console.warn)
+        with Stop(here) as stop:
+            try:
+                code = loop.run(start, stop, journal, console, watchers)
+            except BaseException as error:
+                watchers.call("run_failed", step=start, error=error)
+                raise
+        return Outcome(where, checkpoints.committed(where / folder.CHECKPOINTS)[0][0], code)
+
+
+def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str) -> None:
+    """Stop where the folder holds a run of another recipe, or must not be resumed.
+
+    Raises:
+        GentoolError: with the differences.
+    """
+    if not checkpoints.committed(where / folder.CHECKPOINTS):
+        return
+    if resume == "never":
+        raise GentoolError(f'{where} already has checkpoints and training.resume = "never"; choose another run.name')
+    changes = [d for d in recipes.differences(recipes.load(where), loaded) if d.change]
+    if changes and not allow_change:
+        listed = "\n".join(f"  {change}" for change in changes)
+        raise GentoolError(
+            f"{where} was trained with another recipe:\n{listed}\n"
+            "give this run another run.name, or pass --allow-change to go on with the new recipe"
+        )
+

@@ -1,0 +1,119 @@
+"""A trained run, from its folder: the model behind its newest checkpoint, ready to sample.
+
+    run = gentoolkit.load("runs/quickstart")
+    x = run.sample(64, seed=0)          # [64, 1, 8, 8]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gentoolkit import recipe as recipes
+from gentoolkit.components.model import StepModel
+from gentoolkit.registry import GentoolError, RunRef
+
+from . import checkpoints, folder
+from .assemble import build, build_model
+from .learned import copy_into
+from .loop import DTYPES
+from .sampling import draw_chunks
+from .world import World, choose_device
+
+
+class TrainedRun:
+    """A run's recipe and its model with the weights of the newest checkpoint that verifies.
+
+    Args:
+        path: the run folder.
+        weights: `ema` (what samples are drawn from by default) or `raw`.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        GentoolError: there is no run, no committed checkpoint, or the two do not fit.
+    """
+
+    def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto") -> None:
+        self.folder = Path(path)
+        if not (self.folder / folder.RECIPE).is_file():
+            raise GentoolError(f"{path} is no run folder: it has no {folder.RECIPE}")
+        if weights not in ("ema", "raw"):
+            raise GentoolError(f"weights are 'ema' or 'raw', not {weights!r}")
+        self.loaded = recipes.load(self.folder)
+        self.recipe, self.facts, self.name = self.loaded.recipe, self.loaded.facts, self.loaded.name
+        found, self.warnings = checkpoints.newest(self.folder / folder.CHECKPOINTS)
+        if found is None:
+            why = "; ".join(self.warnings) or "none was committed yet"
+            raise GentoolError(f"{path} has no checkpoint to load: {why}")
+        self.checkpoint, self.weights = found, weights
+        self.device = choose_device(device)
+        self.parts, self.model = build_model(self.recipe, self.facts, load_reference)
+        prefix = "ema/denoiser/" if weights == "ema" else "net/denoiser/"
+        self.step, table = checkpoints.load(found, World(0, 1, torch.device("cpu")), only=prefix)
+        copy_into(self.model.state_dict(), table, prefix)
+        self.model.to(self.device, DTYPES[self.recipe.training.precision]).eval().requires_grad_(False)
+
+    @cached_property
+    def sampler(self) -> Any:
+        """The built sampler of the recipe."""
+        return build(self.recipe.sampler, self.facts, self.parts, load_reference)
+
+    @property
+    def batch(self) -> int:
+        """Samples per chunk."""
+        size: int = self.recipe.sampler.batch  # type: ignore[attr-defined]
+        return size
+
+    @cached_property
+    def label_counts(self) -> list[int] | None:
+        """How often each class occurs in the data, where the model is conditioned on it."""
+        counts: list[int] | None = folder.read_data(self.folder).get("label_counts")
+        return counts
+
+    def sample(self, n: int, seed: int = 0, y: Sequence[int] | int | None = None) -> Tensor:
+        """Draw samples.
+
+        Args:
+            n: how many.
+            seed: sample i depends on (seed, i) alone.
+            y: classes, one for all or one each; drawn with the data's frequencies unless given.
+
+        Returns:
+            `[n, *shape]` on the CPU, images in [-1, 1].
+
+        Raises:
+            GentoolError: classes are asked of an unconditional model, or do not fit.
+        """
+        if n < 1:
+            raise GentoolError(f"at least one sample must be asked for, not {n}")
+        labels = self.labels(n, y)
+        chunks = draw_chunks(self.model, self.sampler, self.facts, n, seed, self.batch, labels, self.label_counts)
+        return torch.cat([x for _, x in chunks])
+
+    def labels(self, n: int, y: Sequence[int] | int | None) -> Tensor | None:
+        """Asked-for classes as `[n]`, checked."""
+        if y is None:
+            return None
+        classes = self.facts.classes
+        if classes is None:
+            raise GentoolError('this model knows no classes; train it with model.condition = "class"')
+        labels = torch.as_tensor([y] * n if isinstance(y, int) else list(y), dtype=torch.int64)
+        if labels.shape != (n,) or int(labels.min()) < 0 or int(labels.max()) >= classes:
+            raise GentoolError(f"y must be {n} classes from 0 to {classes - 1}")
+        return labels
+
+
+def load(path: str | Path, weights: str = "ema", device: str = "auto") -> TrainedRun:
+    """Open a trained run; see `TrainedRun`."""
+    return TrainedRun(path, weights, device)
+
+
+def load_reference(reference: RunRef) -> StepModel:
+    """The frozen step model that an option of type `RunRef` points at, on the CPU."""
+    model = TrainedRun(reference.path, reference.weights, "cpu").model
+    return model

@@ -1,0 +1,60 @@
+"""The observers of a run: a pluggy manager of their own, and the promise that they cannot hurt it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pluggy
+from attrs import frozen
+
+from gentoolkit.recipe.tree import Recipe
+from gentoolkit.registry import Facts
+from gentoolkit.registry.hooks import Watching
+
+
+@frozen
+class RunView:
+    """What observers see of a run."""
+
+    folder: Path
+    name: str
+    recipe: Recipe
+    facts: Facts
+
+
+class Watchers:
+    """The recipe's observers, called in its order; one that fails is named, disabled, and the run goes on.
+
+    Args:
+        observers: built observers by their name in the recipe.
+        view: what they see.
+        warn: where failures are said.
+    """
+
+    def __init__(self, observers: Mapping[str, Any], view: RunView, warn: Callable[[str], None]) -> None:
+        self.view, self.warn = view, warn
+        self.managers: dict[str, pluggy.PluginManager] = {}
+        for name, observer in observers.items():
+            manager = pluggy.PluginManager("gentoolkit")
+            manager.add_hookspecs(Watching)
+            manager.register(observer)
+            self.managers[name] = manager
+
+    def call(self, hook: str, **what: Any) -> None:
+        """Call a hook of all observers."""
+        for name, result in list(self._each(hook, run=self.view, **what)):
+            del name, result
+
+    def wants(self, step: int) -> int:
+        """The number of samples wanted after `step`."""
+        return max((max(result, default=0) for _, result in self._each("wants", step=step)), default=0)
+
+    def _each(self, hook: str, **what: Any) -> Any:
+        for name, manager in list(self.managers.items()):
+            try:
+                yield name, getattr(manager.hook, hook)(**what)
+            except Exception as error:
+                del self.managers[name]
+                self.warn(f"observer '{name}' failed in {hook} and is switched off: {type(error).__name__}: {error}")

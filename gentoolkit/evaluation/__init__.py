@@ -1,0 +1,1 @@
+"""Measuring runs: quality, diversity and speed, every number with its protocol."""

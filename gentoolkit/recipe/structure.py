@@ -1,0 +1,342 @@
+"""Structure: the merged tree -> a `Recipe` of component config classes, with every problem found on the way.
+
+cattrs dispatches on the types of the options. A component's class is looked up in the registry when it is met; what the
+recipe leaves out of it is taken from the default part (if that names the same component), then from the class.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from cattrs import AttributeValidationNote, ClassValidationError, IterableValidationNote
+
+from gentoolkit.registry import REQUIRED, Component, GentoolError, Option, RunRef, get_registry, options, slot_of
+
+from .nearest import nearest
+from .nodes import UNKNOWN, Dropped, Leaf, Node, Table, closest, leaves, named, plain, settled, table_from
+from .origins import anchored, words
+from .positions import Keys
+from .problems import Problem
+from .strict import Mistake, strict_converter
+from .tree import Recipe
+from .wording import expected, got
+
+DEFAULT = words("default")
+
+
+class Partial:
+    """What could be structured of a section; asking for what could not raises `Missing`."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._values:
+            raise Missing(name)
+        return self._values[name]
+
+
+class Missing(Exception):
+    """A part of the recipe that could not be structured."""
+
+
+class Told(Exception):
+    """A value whose problem has been told before."""
+
+
+class Incomplete(ClassValidationError):
+    """cattrs' group of what is wrong with a table, with what was right."""
+
+    partial: Mapping[str, Any] = {}
+
+
+def structured(tree: Table) -> tuple[Recipe | Partial, list[Problem]]:
+    """The recipe, or what of it is sound and the problems."""
+    try:
+        recipe: Recipe = _Structuring().options(Recipe, tree, "a recipe")
+    except Incomplete as error:
+        return Partial(error.partial), [_problem(tree, keys, m) for keys, m in mistakes(error)]
+    return recipe, []
+
+
+def mistakes(error: BaseException, keys: Keys = ()) -> Iterator[tuple[Keys, Mistake]]:
+    """The mistakes in a tree of cattrs' exceptions, each with its dotted key."""
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            keys = (*keys, note.name)
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from mistakes(inner, keys)
+    elif isinstance(error, Mistake):
+        yield keys, error
+    elif not isinstance(error, Told):
+        yield keys, Mistake(f"{type(error).__name__}: {error}")
+
+
+def _problem(tree: Table, keys: Keys, m: Mistake) -> Problem:
+    origin, _ = closest(tree, keys)
+    return Problem(m.sentence, keys, origin, m.label, m.notes, m.hint)
+
+
+_OPTIONS: dict[type, Mapping[str, Option]] = {}
+
+
+def options_of(cls: type) -> Mapping[str, Option]:
+    """`registry.options`, once per class: type hints are slow to evaluate."""
+    if cls not in _OPTIONS:
+        _OPTIONS[cls] = options(cls)
+    return _OPTIONS[cls]
+
+
+def is_section(hint: Any) -> bool:
+    """Whether a type is a table with fixed options and no `use`."""
+    return isinstance(hint, type) and attrs.has(hint) and not issubclass(hint, Component) and hint is not RunRef
+
+
+def optional(hint: Any) -> bool:
+    """Whether a type admits None."""
+    return type(None) in typing.get_args(hint)
+
+
+class _Structuring:
+    def __init__(self) -> None:
+        self.converter = strict_converter()
+        self.converter.register_structure_hook_factory(
+            lambda hint: isinstance(hint, type) and issubclass(hint, Component),
+            lambda slot: lambda node, _: self.part(node, slot),
+        )
+
+    def options(self, cls: Any, table: Table, owner: str) -> Any:
+        """An instance of a section or component class from its table."""
+        known = options_of(cls)
+        values: dict[str, Any] = {}
+        right: dict[str, Any] = {}
+        errors: list[Exception] = []
+        for key, node in table.entries.items():
+            if key not in known and not (key == "use" and issubclass(cls, Component)):
+                errors.append(_noted(_unknown(key, node, known, owner), key))
+        for name, option in known.items():
+            try:
+                right[name] = values[name] = self.option(option, table.entries.get(name), owner)
+            except Exception as error:  # whatever is wrong with one option, the others are looked at too
+                errors.append(_noted(error, name))
+                if isinstance(error, Incomplete) and is_section(option.type):
+                    right[name] = Partial(error.partial)
+        if not errors:
+            try:
+                return cls(**values)
+            except Exception as error:  # a component's own validation
+                kind = "" if isinstance(error, ValueError | GentoolError) else f"{type(error).__name__}: "
+                errors.append(Mistake(f"{owner} does not take these options: {kind}{error}"))
+        group = Incomplete(f"while structuring {owner}", errors, cls)
+        group.partial = right
+        raise group
+
+    def option(self, option: Option, node: Node | None, owner: str) -> Any:
+        """The value of one option from what the recipe has for it, if anything, and its default."""
+        slot, many = slot_of(option.type)
+        many = many and slot is not None
+        if isinstance(node, Leaf) and node.value is UNKNOWN:
+            raise Told
+        if slot is not None:
+            node = _over_default(option.default, node)
+        if isinstance(node, Leaf) and isinstance(node.value, Dropped):
+            return self.without(option, node.value, owner, slot is not None, many)
+        if many:
+            return self.parts(option, node)
+        if slot is not None:
+            if node is not None:
+                return self.converter.structure(node, slot)
+            return _absent(option, owner)
+        if is_section(option.type):
+            if node is None and option.default is REQUIRED:
+                raise Mistake(f"{owner} needs a table [{option.name}]", f"[{option.name}]: {option.help}")
+            if isinstance(node, Leaf) or (node is not None and isinstance(node.entries.get("use"), Leaf)):
+                raise Mistake(f"[{option.name}] is a table of options, without `use`", f"this is {got(plain(node))}")
+            return self.options(option.type, node or Table(origin=DEFAULT), f"[{option.name}]")
+        if node is None:
+            return self.value(option, _absent(option, owner), owner)
+        if isinstance(node, Table):
+            node = node.alone or node
+            if any(leaf.value is UNKNOWN for _, leaf in leaves(node)):
+                raise Told
+        return self.value(option, _with_paths(option, node), owner)
+
+    def without(self, option: Option, dropped: Dropped, owner: str, part: bool, many: bool) -> Any:
+        """The value of an option that a file dropped."""
+        if not dropped.found:
+            raise Mistake(f"there is nothing to drop: no lower layer sets '{option.name}' of {owner}")
+        if many:
+            return {}
+        if part and optional(option.type):
+            return None
+        if part and isinstance(option.default, str | dict):
+            return self.option(option, None, owner)
+        return self.value(option, _absent(option, owner), owner)
+
+    def parts(self, option: Option, node: Node | None) -> dict[str, Any]:
+        """Several components of a kind, by name."""
+        slot, _ = slot_of(option.type)
+        assert slot is not None and issubclass(slot, Component)
+        if node is None:
+            raise Mistake(f"a table of {slot.slot}s by name is missing", option.help)
+        if isinstance(node, Leaf) or isinstance(node.entries.get("use"), Leaf):
+            example = f"[...{option.name}.my_{slot.slot}] with `use` below it"
+            raise Mistake(f"'{option.name}' holds named tables, one per {slot.slot}", f"this is {got(plain(node))}", example)
+        made: dict[str, Any] = {}
+        errors: list[Exception] = []
+        for name, below in node.entries.items():
+            try:
+                if not isinstance(below, Leaf) or not isinstance(below.value, Dropped):
+                    made[name] = self.converter.structure(below, slot)
+                elif not below.value.found:
+                    near = nearest(name, node.entries)
+                    label = f"did you mean '{near[0]}'?" if near else ""
+                    raise Mistake(f"there is nothing to drop: no lower layer has a {slot.slot} '{name}'", label)
+            except Exception as error:  # the other parts are looked at too
+                errors.append(_noted(error, name))
+        if errors:
+            raise Incomplete(f"while structuring {option.name}", errors, slot)
+        return made
+
+    def part(self, node: Node, slot: type[Component]) -> Component:
+        """One component from its name or table."""
+        if isinstance(node, Leaf):
+            if node.value is UNKNOWN:
+                raise Told
+            if not isinstance(node.value, str):
+                label = f"this is {got(node.value)}"
+                raise Mistake(f"{_a(slot.slot)} is named by text, or by a table with `use`", label, _tables_hint(node.value))
+            node = named(node)
+        use = node.use
+        if use is UNKNOWN:
+            raise Told
+        if use is None and "use" not in node.entries:
+            known = _names(slot)
+            hint = "use = " + " or ".join(f'"{n}"' for n in known[:4]) if known else ""
+            raise Mistake(f"no {slot.slot} is named here", "`use` is missing", hint)
+        try:
+            if not isinstance(use, str):
+                raise Mistake(f"`use` must be the name of {_a(slot.slot)}", f"this is {got(use)}")
+            cls = _find(slot, use)
+        except Mistake as error:
+            raise Incomplete("no component", [_noted(error, "use")], slot) from None
+        made: Component = self.options(cls, node, f"{slot.slot} '{cls.name}'")
+        return made
+
+    def value(self, option: Option, value: Any, owner: str) -> Any:
+        """A plain value, strictly of its option's type and within its bounds."""
+        what = f"option '{option.name}' of {owner}"
+        arms = typing.get_args(option.type) or (option.type,)
+        if value == "none" and optional(option.type) and (str not in arms or option.default is not None):
+            value = None
+        try:
+            made = self.converter.structure(value, option.type)
+        except Exception as error:
+            raise _wrong(error, what, option) from None
+        if complaint := option.bounds.complaint(made):
+            choices = [str(c) for c in option.bounds.choices or ()]
+            near = nearest(made, choices) if isinstance(made, str) else []
+            raise Mistake(f"{what} {complaint}", f"this is {got(made)}", f'{option.name} = "{near[0]}"' if near else "")
+        return made
+
+
+def _over_default(default: Any, node: Node | None) -> Node | None:
+    if not isinstance(default, str | dict):
+        return node
+    given = {"default": default}
+    below = table_from(given, lambda _: DEFAULT, Path.cwd()).entries["default"]
+    return below if node is None else settled(below, node)
+
+
+def _absent(option: Option, owner: str) -> Any:
+    if option.default is REQUIRED:
+        about = f"{option.name}, {expected(option.type)}: {option.help}"
+        raise Mistake(f"{owner} needs the option '{option.name}'", about)
+    return option.default
+
+
+def _with_paths(option: Option, node: Node) -> Any:
+    """The plain value, its paths made absolute."""
+    is_run = option.type is RunRef or RunRef in typing.get_args(option.type)
+    if not option.path and not is_run:
+        return plain(node)
+    if isinstance(node, Table):
+        return {key: _path(below) if key in ("use", "path") else plain(below) for key, below in node.entries.items()}
+    if isinstance(node.value, list):
+        return [anchored(v, node.folder) if isinstance(v, str) else v for v in node.value]
+    return node.value if node.value == "none" and optional(option.type) else _path(node)
+
+
+def _path(node: Node) -> Any:
+    return anchored(node.value, node.folder) if isinstance(node, Leaf) and isinstance(node.value, str) else plain(node)
+
+
+def _find(slot: type[Component], use: str) -> type[Component]:
+    try:
+        cls = get_registry().find(slot.slot, use)
+    except GentoolError as error:
+        near = list(getattr(error, "near", ()))
+        if "/" in use and near and all("/" not in n for n in near):
+            near = [f"{n}/{use.partition('/')[2]}" for n in near]
+        meant = nearest(use, near) or near[:1] if "/" in use else nearest(use, near)
+        label = f"did you mean '{meant[0]}'?" if meant else ("there are: " + ", ".join(near) if near else "")
+        hint = 'naming its file: [local] modules = ["my_file.py"]' if use.startswith("local/") and not near else ""
+        raise Mistake(str(error), label and f"{label}   (gentool components {slot.slot})", hint) from None
+    if not issubclass(cls, slot):
+        raise Mistake(f"{slot.slot} '{use}' is no {slot.__name__}, which this option takes")
+    return cls
+
+
+def _names(slot: type[Component]) -> list[str]:
+    return list(dict.fromkeys(e.name for e in get_registry().entries(slot.slot, only="")))
+
+
+def _unknown(key: str, node: Node, known: Mapping[str, Option], owner: str) -> Mistake:
+    if isinstance(node, Leaf) and isinstance(node.value, Dropped) and not node.value.found:
+        sentence = f"there is nothing to drop: no option '{key}' in {owner}"
+    elif owner == "a recipe":
+        sentence = f"no table '{key}' in a recipe"
+    else:
+        sentence = f"no option '{key}' in {owner}"
+    near = nearest(key, known)
+    if near:
+        label = f"did you mean '{near[0]}'?"
+    else:
+        label = "it has " + ", ".join(list(known)[:12]) if known else "it has no options"
+    slot, _, name = owner.partition(" '")
+    return Mistake(sentence, label + (f"   (gentool explain {slot} {name[:-1]})" if name else ""))
+
+
+def _wrong(error: Exception, what: str, option: Option) -> Mistake:
+    """The one mistake to tell of a value that is not of its type: the first item's, in a list."""
+    item = ""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+        for note in getattr(error, "__notes__", ()):
+            if isinstance(note, IterableValidationNote):
+                item = f"item {int(note.index) + 1}: "
+    if not isinstance(error, Mistake):
+        return Mistake(f"{what}: {error}")
+    sentence = f"must be {expected(option.type)}" if item else error.sentence
+    hint = f"{option.name} = {error.hint}" if error.hint and not item else ""
+    return Mistake(f"{what} {sentence}", item + error.label, hint, error.notes)
+
+
+def _noted(error: Exception, name: str) -> Exception:
+    error.__notes__ = [*getattr(error, "__notes__", []), AttributeValidationNote(f"at {name}", name, Any)]
+    return error
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
+
+
+def _tables_hint(value: Any) -> str:
+    return "a named table in place of [[...]]" if isinstance(value, list) and any(isinstance(v, dict) for v in value) else ""
+
+

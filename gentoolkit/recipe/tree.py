@@ -1,0 +1,95 @@
+"""The tree that a recipe is structured into: which tables there are, and which slots hang below them."""
+
+from __future__ import annotations
+
+from gentoolkit.components.data import Data
+from gentoolkit.components.denoisers import Denoiser
+from gentoolkit.components.latents import Latent
+from gentoolkit.components.methods import Method
+from gentoolkit.components.metrics import Metric
+from gentoolkit.components.observers import Observer
+from gentoolkit.components.parametrizations import Parametrization
+from gentoolkit.components.samplers import Sampler
+from gentoolkit.components.schedules import Schedule
+from gentoolkit.registry import opt, section
+
+
+@section
+class Process:
+    """q, the forward process."""
+
+    schedule: Schedule = opt("vp", "how alpha and sigma run from data to noise")
+    steps: int = opt(4, "T, the number of denoising steps", ge=1)
+    spacing: str = opt("even", "how the T steps lie in time: t/T, or its square (finer near the data)", choices=("even", "quadratic"))
+
+
+@section
+class Model:
+    """p(x_{t-1} | x_t), the denoising model."""
+
+    denoiser: Denoiser = opt(help="the network")
+    latent: Latent = opt("none", "the randomness that makes a step multimodal")
+    parametrization: Parametrization = opt("x0-posterior", "what the network's output stands for")
+    condition: str = opt("none", "what the networks are told besides x_t and t", choices=("none", "class"))
+    label_dropout: float = opt(0.0, "share of labels hidden in training, for classifier-free guidance", ge=0, lt=1)
+
+
+@section
+class Training:
+    """How long, how large, how exact, on what."""
+
+    steps: int = opt(help="optimisation steps", ge=1)
+    batch_size: int = opt(help="samples per step over all devices together", ge=1)
+    micro_batch: int | None = opt(None, "samples that a device sees at once; the rest is accumulated", ge=1)
+    precision: str = opt("fp32", "of the losses: bf16 is autocast over fp32 parameters; fp64 is parameters, data and samples too", choices=("fp32", "bf16", "fp64"))
+    parallel: str = opt("auto", "none on one process, ddp on several; auto decides", choices=("auto", "none", "ddp"))
+    clip: float | None = opt(None, "largest norm of an update's gradient", gt=0)
+    checkpoint_every: int = opt(1000, "steps between checkpoints", ge=1)
+    keep: int = opt(2, "newest checkpoints that are kept", ge=1)
+    log_every: int = opt(50, "steps between lines of the log", ge=1)
+    seed: int = opt(0, "every random number of the run follows from it", ge=0)
+    resume: str = opt("auto", "auto goes on from the newest committed checkpoint; never refuses a folder that has one", choices=("auto", "never"))
+    workers: int = opt(0, "data-loading processes per device", ge=0)
+    device: str = opt("auto", "auto takes CUDA where there is one", choices=("auto", "cpu", "cuda"))
+
+
+@section
+class Ema:
+    """The average of the denoiser's weights, which samples are drawn from."""
+
+    decay: float | None = opt(0.999, "share of the old average kept in each step; 0 is the raw weights", ge=0, lt=1)
+    half_life: float | None = opt(None, "images after which an old weight counts half; in place of decay", gt=0)
+
+
+@section
+class Run:
+    """Where the run lives."""
+
+    name: str | None = opt(None, "name of the run; the recipe's file name unless given")
+    folder: str | None = opt(None, "run folder; runs/<name> unless given")
+
+
+@section
+class Local:
+    """Code of yours that is not a package."""
+
+    modules: tuple[str, ...] = opt((), "Python files whose components are used as local/ClassName")
+
+
+@section
+class Recipe:
+    """A whole recipe."""
+
+    data: Data = opt(help="x_0 ~ q(x_0)")
+    process: Process = opt(Process, "q, the forward process")
+    model: Model = opt(help="p(x_{t-1} | x_t), the denoising model")
+    method: Method = opt(help="the divergence that is minimised")
+    sampler: Sampler = opt("ancestral", "how x_0 is drawn from the model")
+    training: Training = opt(help="how long, how large, how exact, on what")
+    ema: Ema = opt(Ema, "the average of the weights that samples are drawn from")
+    observers: dict[str, Observer] = opt(
+        {"grid": {"use": "sample-grid"}, "loss_per_step": {"use": "loss-per-step"}}, "mirrors of the run"
+    )
+    metrics: dict[str, Metric] = opt({}, "what `gentool evaluate` measures")
+    run: Run = opt(Run, "where the run lives")
+    local: Local = opt(Local, "code of yours that is not a package")
