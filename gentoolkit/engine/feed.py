@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from attrs import frozen
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
@@ -40,67 +41,71 @@ class Order:
     seed: int
     size: int
 
-    def index(self, position: int) -> int:
-        """The item at a position."""
-        epoch, i = divmod(position, self.size)
-        bits = max((self.size - 1).bit_length(), 2)
-        half, mask = (bits + 1) // 2, (1 << ((bits + 1) // 2)) - 1
-        keys = _round_keys(self.seed, epoch)
-        while True:
+    def indices(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The items at some positions."""
+        epochs, within = np.divmod(positions, self.size)
+        found = np.empty_like(positions)
+        for epoch in np.unique(epochs):
+            mine = epochs == epoch
+            found[mine] = self._permute(within[mine].astype(np.uint64), int(epoch)).astype(np.int64)
+        return found
+
+    def _permute(self, i: NDArray[np.uint64], epoch: int) -> NDArray[np.uint64]:
+        half = np.uint64((max((self.size - 1).bit_length(), 2) + 1) // 2)
+        mask = (np.uint64(1) << half) - np.uint64(1)
+        keys = keyed("order", self.seed, epoch).integers(0, 2**32, ROUNDS, dtype=np.uint64)
+        result, walking = np.empty_like(i), np.arange(len(i))
+        while len(walking):
             left, right = i >> half, i & mask
             for key in keys:
                 left, right = right, left ^ (_mix(right ^ key) & mask)
             i = (left << half) | right
-            if i < self.size:
-                return i
+            inside = i < np.uint64(self.size)
+            result[walking[inside]] = i[inside]
+            i, walking = i[~inside], walking[~inside]
+        return result
 
 
-_KEYS: dict[tuple[int, int], list[int]] = {}
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A 32-bit mixer of multiplications and shifts."""
+    low = np.uint64(0xFFFFFFFF)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = ((x ^ (x >> np.uint64(shift))) * np.uint64(factor)) & low
+    return x ^ (x >> np.uint64(16))
 
 
-def _round_keys(seed: int, epoch: int) -> list[int]:
-    if (seed, epoch) not in _KEYS:
-        if len(_KEYS) > 8:
-            _KEYS.clear()
-        _KEYS[seed, epoch] = [int(k) for k in keyed("order", seed, epoch).integers(0, 2**32, ROUNDS)]
-    return _KEYS[seed, epoch]
+Numbers = NDArray[np.int64]
 
 
-def _mix(x: int) -> int:
-    """A 32-bit mixer (multiply and xor-shift)."""
-    x = (x ^ (x >> 16)) * 0x7FEB352D & 0xFFFFFFFF
-    x = (x ^ (x >> 15)) * 0x846CA68B & 0xFFFFFFFF
-    return x ^ (x >> 16)
-
-
-class Positions(Sampler[list[tuple[int, int]]]):
-    """This rank's (position, index) pairs, batch by batch, from batch number `start` on, without end."""
+class Positions(Sampler[tuple[Numbers, Numbers]]):
+    """This rank's (positions, indices), batch by batch, from batch number `start` on, without end."""
 
     def __init__(self, order: Order, batch: int, slots: tuple[int, int], start: int) -> None:
         self.order, self.batch, self.slots, self.start = order, batch, slots, start
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[tuple[Numbers, Numbers]]:
         number = self.start
         while True:
-            first = number * self.batch
-            yield [(p, self.order.index(p)) for p in range(first + self.slots[0], first + self.slots[1])]
+            positions = np.arange(self.slots[0], self.slots[1], dtype=np.int64) + number * self.batch
+            yield positions, self.order.indices(positions)
             number += 1
 
 
 class Items(torch.utils.data.Dataset[Any]):
-    """A data set asked for whole batches of (position, index); random changes of an item are keyed by its position."""
+    """A data set asked for whole batches; random changes of an item are keyed by its position."""
 
     def __init__(self, source: Any, seed: int) -> None:
         self.source, self.seed = source, seed
 
-    def __getitems__(self, pairs: list[tuple[int, int]]) -> dict[str, Tensor]:
+    def __getitems__(self, batch: tuple[Numbers, Numbers]) -> dict[str, Tensor]:
+        positions, indices = batch
         if hasattr(self.source, "item"):
+            pairs = zip(positions.tolist(), indices.tolist(), strict=True)
             items = [self.source.item(i, keyed("item", self.seed, p)) for p, i in pairs]
         elif hasattr(self.source, "items"):
-            whole = self.source.items(np.array([i for _, i in pairs]))
-            return {name: torch.as_tensor(v) for name, v in whole.items()}
+            return {name: torch.as_tensor(value) for name, value in self.source.items(indices).items()}
         else:
-            items = [self.source[i] for _, i in pairs]
+            items = [self.source[i] for i in indices.tolist()]
         return {name: torch.stack([torch.as_tensor(item[name]) for item in items]) for name in items[0]}
 
 

@@ -14,4 +14,16 @@ from .origins import Origin
 from .problems import Note, Problem, RecipeError
 from .tree import Recipe
 
-__all__ = ["Difference", "Loaded", "Note", "Origin", "Problem", "Recipe", "RecipeError", "differences", "find", "load", "shipped"]
+__all__ = [
+    "Difference",
+    "Loaded",
+    "Note",
+    "Origin",
+    "Problem",
+    "Recipe",
+    "RecipeError",
+    "differences",
+    "find",
+    "load",
+    "shipped",
+]

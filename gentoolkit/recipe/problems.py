@@ -1,10 +1,10 @@
 """Problems of a recipe, told all at once and each in full: what, where, the line itself, what to do.
 
-    error: no option 'widht' in denoiser 'ncsnpp'
-      --> recipes/ddgan_celeba.toml:18        model.denoiser.widht
-       |
-    18 | widht = 64
-       | ^^^^^ did you mean 'width'?   (gentool explain denoiser ncsnpp)
+error: no option 'widht' in denoiser 'ncsnpp'
+  --> recipes/ddgan_celeba.toml:18        model.denoiser.widht
+   |
+18 | widht = 64
+   | ^^^^^ did you mean 'width'?   (gentool explain denoiser ncsnpp)
 """
 
 from __future__ import annotations

@@ -338,5 +338,3 @@ def _a(noun: str) -> str:
 
 def _tables_hint(value: Any) -> str:
     return "a named table in place of [[...]]" if isinstance(value, list) and any(isinstance(v, dict) for v in value) else ""
-
-

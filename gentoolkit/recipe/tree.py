@@ -20,7 +20,9 @@ class Process:
 
     schedule: Schedule = opt("vp", "how alpha and sigma run from data to noise")
     steps: int = opt(4, "T, the number of denoising steps", ge=1)
-    spacing: str = opt("even", "how the T steps lie in time: t/T, or its square (finer near the data)", choices=("even", "quadratic"))
+    spacing: str = opt(
+        "even", "how the T steps lie in time: t/T, or its square (finer near the data)", choices=("even", "quadratic")
+    )
 
 
 @section
@@ -41,14 +43,22 @@ class Training:
     steps: int = opt(help="optimisation steps", ge=1)
     batch_size: int = opt(help="samples per step over all devices together", ge=1)
     micro_batch: int | None = opt(None, "samples that a device sees at once; the rest is accumulated", ge=1)
-    precision: str = opt("fp32", "of the losses: bf16 is autocast over fp32 parameters; fp64 is parameters, data and samples too", choices=("fp32", "bf16", "fp64"))
+    precision: str = opt(
+        "fp32",
+        "of the losses: bf16 is autocast over fp32 parameters; fp64 is parameters, data and samples too",
+        choices=("fp32", "bf16", "fp64"),
+    )
     parallel: str = opt("auto", "none on one process, ddp on several; auto decides", choices=("auto", "none", "ddp"))
     clip: float | None = opt(None, "largest norm of an update's gradient", gt=0)
     checkpoint_every: int = opt(1000, "steps between checkpoints", ge=1)
     keep: int = opt(2, "newest checkpoints that are kept", ge=1)
     log_every: int = opt(50, "steps between lines of the log", ge=1)
     seed: int = opt(0, "every random number of the run follows from it", ge=0)
-    resume: str = opt("auto", "auto goes on from the newest committed checkpoint; never refuses a folder that has one", choices=("auto", "never"))
+    resume: str = opt(
+        "auto",
+        "auto goes on from the newest committed checkpoint; never refuses a folder that has one",
+        choices=("auto", "never"),
+    )
     workers: int = opt(0, "data-loading processes per device", ge=0)
     device: str = opt("auto", "auto takes CUDA where there is one", choices=("auto", "cpu", "cuda"))
 
@@ -66,14 +76,14 @@ class Run:
     """Where the run lives."""
 
     name: str | None = opt(None, "name of the run; the recipe's file name unless given")
-    folder: str | None = opt(None, "run folder; runs/<name> unless given")
+    folder: str | None = opt(None, "run folder; runs/<name> unless given", path=True)
 
 
 @section
 class Local:
     """Code of yours that is not a package."""
 
-    modules: tuple[str, ...] = opt((), "Python files whose components are used as local/ClassName")
+    modules: tuple[str, ...] = opt((), "Python files whose components are used as local/ClassName", path=True)
 
 
 @section

@@ -16,7 +16,7 @@ neighbouring module that may import torch:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -40,7 +40,7 @@ class Component:
 
     def options(self) -> dict[str, Any]:
         """The values of this component's options by name."""
-        return {a.name: getattr(self, a.name) for a in attrs.fields(type(self))}
+        return {a.name: getattr(self, a.name) for a in attrs.fields(cast(Any, type(self)))}
 
     def fits(self, facts: Facts) -> Iterable[Complaint]:
         """The slot's own rules, the same for all its components; kept by the slot's base class."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import attrs
 
@@ -31,12 +32,12 @@ class Bounds:
             return "must be one of " + ", ".join(repr(c) for c in self.choices)
         if isinstance(value, int | float):
             for sign, bound, good in (
-                (">=", self.ge, lambda b: value >= b),
-                (">", self.gt, lambda b: value > b),
-                ("<=", self.le, lambda b: value <= b),
-                ("<", self.lt, lambda b: value < b),
+                (">=", self.ge, operator.ge),
+                (">", self.gt, operator.gt),
+                ("<=", self.le, operator.le),
+                ("<", self.lt, operator.lt),
             ):
-                if bound is not None and not good(bound):
+                if bound is not None and not good(value, bound):
                     return f"must be {sign} {bound:g}"
         return None
 
@@ -105,7 +106,7 @@ def options(cls: type) -> dict[str, Option]:
 def frozen_options(cls: type[T], field_transformer: Callable[..., Any] | None = None) -> type[T]:
     """`cls` as a frozen, keyword-only attrs class whose every field was made by `opt`."""
     made = attrs.frozen(kw_only=True, field_transformer=field_transformer)(cls)
-    for a in attrs.fields(made):
+    for a in attrs.fields(cast(Any, made)):
         if "bounds" not in a.metadata or not a.metadata["help"]:
             raise TypeError(f"{cls.__module__}.{cls.__name__}.{a.name}: write it as opt(default, \"what it means\")")
     return made

@@ -26,6 +26,11 @@ class ImageArrays:
             item["y"] = int(self._labels[i])
         return item
 
+    def items(self, indices: NDArray[np.int64]) -> dict[str, Any]:
+        """Many images at once."""
+        batch: dict[str, Any] = {"x_0": self._images[torch.from_numpy(indices)]}
+        return batch if self._labels is None else {**batch, "y": self._labels[indices]}
+
     def labels(self) -> NDArray[np.int64] | None:
         """All classes, `[n]`; None where there are none."""
         return self._labels

@@ -38,6 +38,10 @@ class Points:
     def __getitem__(self, i: int) -> dict[str, Any]:
         return {"x_0": self._points[i]}
 
+    def items(self, indices: NDArray[np.int64]) -> dict[str, Any]:
+        """Many points at once."""
+        return {"x_0": self._points[torch.from_numpy(indices)]}
+
     def fingerprint(self) -> str:
         """sha256 of the points."""
         return sha256_of(self._points.numpy())
@@ -74,6 +78,10 @@ class StackedArrays:
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         return {"x_0": self._images[self._triples[i]], "y": int(self._labels[i])}
+
+    def items(self, indices: NDArray[np.int64]) -> dict[str, Any]:
+        """Many images at once."""
+        return {"x_0": self._images[self._triples[torch.from_numpy(indices)]], "y": self._labels[indices]}
 
     def labels(self) -> NDArray[np.int64]:
         """All classes, `[n]`."""

@@ -63,8 +63,9 @@ def timed_draw(model: StepModel, sampler: Any, rng: Draw, facts: Facts) -> tuple
     return time.perf_counter() - start, int(state.evaluations)
 
 
-def some_condition(batch: int, facts: Facts, rng: Draw) -> Condition:
+def some_condition(facts: Facts, rng: Draw) -> Condition:
     """Classes in turn and extra tensors of zeros, where the networks are conditioned on them."""
+    batch = len(rng)
     y = None if facts.classes is None else torch.arange(batch, device=rng.device) % facts.classes
     tensors = {k: torch.zeros(batch, *s, device=rng.device, dtype=rng.dtype) for k, s in facts.tensors.items()}
     return Condition(y=y, tensors=tensors)
