@@ -1,8 +1,8 @@
 """gentoolkit: generative models from interchangeable parts. Names are imported when they are used.
 
-    import gentoolkit
-    gentoolkit.train("quickstart")
-    x = gentoolkit.load("runs/quickstart").sample(64, seed=0)
+import gentoolkit
+gentoolkit.train("quickstart")
+x = gentoolkit.load("runs/quickstart").sample(64, seed=0)
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ def _type(hint: Any) -> str:
 
     slot, many = slot_of(hint)
     if slot is not None:
-        return f"table of {slot.slot}s" if many else str(slot.slot)
+        name = slot.slot
+        return f"table of {name}s" if many else name
     text = hint.__name__ if isinstance(hint, type) and not getattr(hint, "__args__", None) else str(hint)
     return text.replace("typing.", "").replace(" | None", " or absent").replace(", ...", " ...")
 

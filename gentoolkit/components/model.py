@@ -7,14 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
-from gentoolkit.diffusion import Draw, GaussianForward, Level
+from gentoolkit.diffusion import Draw, GaussianForward
 
 
 @frozen
@@ -30,13 +30,15 @@ class Condition:
 
     def __getitem__(self, rows: slice) -> Condition:
         """The condition of some of the samples."""
-        pick = lambda v: None if v is None else v[rows]  # noqa: E731
-        return Condition(pick(self.y), pick(self.w), {k: v[rows] for k, v in self.tensors.items()})
+        return self._each(lambda v: v[rows])
 
     def to(self, device: torch.device | str) -> Condition:
         """The condition on another device."""
-        move = lambda v: None if v is None else v.to(device, non_blocking=True)  # noqa: E731
-        return Condition(move(self.y), move(self.w), {k: move(v) for k, v in self.tensors.items()})
+        return self._each(lambda v: v.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        y, w = (None if v is None else change(v) for v in (self.y, self.w))
+        return Condition(y, w, {k: change(v) for k, v in self.tensors.items()})
 
 
 class StepModel(nn.Module):
@@ -54,7 +56,8 @@ class StepModel(nn.Module):
 
     def draw_z(self, rng: Draw) -> Tensor | None:
         """z ~ p(z), `[B, dim]`; None without a latent."""
-        return None if self.latent is None else self.latent.draw(rng)
+        z: Tensor | None = None if self.latent is None else self.latent.draw(rng)  # type: ignore[operator]
+        return z
 
     def raw(self, x_t: Tensor, t: Tensor, z: Tensor | None, condition: Condition) -> Tensor:
         """The network's output at step t `[B]`, in the parametrization's terms."""
@@ -76,8 +79,3 @@ class StepModel(nn.Module):
     def distribution(self, x_t: Tensor, t: Tensor, s: Tensor, z: Tensor | None, condition: Condition) -> Any:
         """The Gaussian p(x_s | x_t, z)."""
         return self.parametrization.distribution(self.raw(x_t, t, z, condition), x_t, t, s)
-
-
-def level_of(model: StepModel, t: Tensor) -> Level:
-    """All that a network (discriminator, encoder) may know of t."""
-    return model.process.level(t)

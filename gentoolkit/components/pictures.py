@@ -136,7 +136,7 @@ def chart(lines: Mapping[str, Sequence[tuple[float, float]]], title: str, size: 
 def ticks(low: float, high: float) -> list[float]:
     """Three to eight round numbers from `low` to `high`, steps of 1, 2 or 5 times a power of ten."""
     step = 10 ** math.floor(math.log10((high - low) / 3))
-    step = next(m * step for m in (5, 2, 1) if (high - low) / (m * step) >= 3)
+    step = next(m * step for m in (5, 2, 1) if (high - low) / (m * step) > 3 - 1e-9)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.10g}") for k in range(first, last + 1)]
 

@@ -1,9 +1,9 @@
 """The mathematics of q and p: tensors in, tensors out.
 
-    grid = Curve(alpha_sigma).grid(steps=4)
-    q = GaussianForward(grid)
-    x_prev, x_t = q.pair(x_0, t, Draw((seed,), 0, len(x_0)))
-    x_prev ~ q.posterior(x_0, x_t, t)
+grid = Curve(alpha_sigma).grid(steps=4)
+q = GaussianForward(grid)
+x_prev, x_t = q.pair(x_0, t, Draw((seed,), 0, len(x_0)))
+x_prev ~ q.posterior(x_0, x_t, t)
 """
 
 from .broadcast import mean_per_sample, per_sample, sum_per_sample

@@ -1,6 +1,6 @@
 """Gaussians with a diagonal covariance over `[*shape]`, one per sample.
 
-    log N(x; m, v) = -½ Σ [ (x - m)² / v + log(2π v) ]
+log N(x; m, v) = -½ Σ [ (x - m)² / v + log(2π v) ]
 """
 
 from __future__ import annotations

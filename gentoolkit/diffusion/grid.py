@@ -1,6 +1,6 @@
 """The step grid: float64 tables of time, alpha and sigma, indexed by the paper's t in {0, ..., T}.
 
-    x_t = alpha[t] x_0 + sigma[t] eps        alpha[0] = 1, sigma[0] = 0: index 0 is clean data
+x_t = alpha[t] x_0 + sigma[t] eps        alpha[0] = 1, sigma[0] = 0: index 0 is clean data
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Exponential moving average of a net's weights: what samples, metrics and exports use.
 
-    ema <- ema + (1 - d) (weights - ema),   d = min(decay, (1 + step)/(10 + step))
+ema <- ema + (1 - d) (weights - ema),   d = min(decay, (1 + step)/(10 + step))
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gentoolkit.recipe.tree import Ema
 
@@ -26,7 +26,7 @@ class Average:
     def __init__(self, net: nn.Module) -> None:
         self.net = net
         self.module = copy.deepcopy(net).eval().requires_grad_(False)
-        self._averages = list(self.module.parameters())
+        self._averages: list[Tensor] = list(self.module.parameters())
         self._weights = [w.detach() for w in net.parameters()]
         self._buffers = list(zip(self.module.buffers(), net.buffers(), strict=True))
 

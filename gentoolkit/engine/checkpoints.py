@@ -55,7 +55,7 @@ def damage(path: Path) -> str | None:
 
 def newest(folder: Path) -> tuple[Path | None, list[str]]:
     """(the newest checkpoint that verifies, or None; a sentence for each newer one that does not)."""
-    refused = []
+    refused: list[str] = []
     for _, path in committed(folder):
         problem = damage(path)
         if problem is None:

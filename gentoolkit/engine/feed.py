@@ -77,7 +77,7 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 Numbers = NDArray[np.int64]
 
 
-class Positions(Sampler[tuple[Numbers, Numbers]]):
+class Positions(Sampler[Any]):
     """This rank's (positions, indices), batch by batch, from batch number `start` on, without end."""
 
     def __init__(self, order: Order, batch: int, slots: tuple[int, int], start: int) -> None:
@@ -109,7 +109,7 @@ class Items(torch.utils.data.Dataset[Any]):
         return {name: torch.stack([torch.as_tensor(item[name]) for item in items]) for name in items[0]}
 
 
-def whole(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def whole(batch: Any) -> Any:
     """The collate function for items that come as batches."""
     return batch
 

@@ -1,11 +1,11 @@
 """A run folder: everything that is needed to run it again, resume it, sample from it and compare it.
 
-    recipe.toml      resolved: every value, versions pinned, origins as comments; itself a recipe
-    environment.json versions, machine, command line of each start
-    data.json        number of items, fingerprint, class counts
-    metrics.jsonl    the log
-    checkpoints/     step-00001000/ with COMMIT.json
-    local/           copies of [local] modules
+recipe.toml      resolved: every value, versions pinned, origins as comments; itself a recipe
+environment.json versions, machine, command line of each start
+data.json        number of items, fingerprint, class counts
+metrics.jsonl    the log
+checkpoints/     step-00001000/ with COMMIT.json
+local/           copies of [local] modules
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def make(folder: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        raise GentoolError(f"the run folder {folder} cannot be written: {error.strerror}; choose another with run.folder") from error
+        raise GentoolError(
+            f"the run folder {folder} cannot be written: {error.strerror}; choose another with run.folder"
+        ) from error
 
 
 def lock(folder: Path) -> IO[str]:

@@ -156,5 +156,3 @@ class Loop:
         model = self.averages["denoiser"].module
         chunks = draw_chunks(model, self.sampler, self.facts, n, 0, min(n, self.recipe.sampler.batch))  # type: ignore[arg-type]
         return torch.cat([x for _, x in chunks])
-
-

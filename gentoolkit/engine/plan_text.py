@@ -12,7 +12,9 @@ from .world import World
 
 def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> str:
     """Nets with their parameters, the updates in order, and on what they run."""
-    lines = [f"{recipe.method.name} on {recipe.data.name} {_shape(facts)}, T = {facts.steps}, {recipe.process.schedule.name} schedule"]
+    lines = [
+        f"{recipe.method.name} on {recipe.data.name} {_shape(facts)}, T = {facts.steps}, {recipe.process.schedule.name} schedule"
+    ]
     for net in assembly.plan.nets:
         count = sum(p.numel() for p in net.module.parameters())
         lines.append(f"  net     {net.name}: {count:,} parameters" + (", averaged" if net.ema else ""))
@@ -20,7 +22,9 @@ def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> 
         lines.append(f"  update  {_update(update)}")
     training = recipe.training
     processes = f"{world.size} processes" if world.size > 1 else "one process"
-    lines.append(f"  {training.steps:,} steps of {training.batch_size}, {training.precision}, {processes} on {world.device.type}")
+    lines.append(
+        f"  {training.steps:,} steps of {training.batch_size}, {training.precision}, {processes} on {world.device.type}"
+    )
     return "\n".join(lines)
 
 
@@ -33,7 +37,9 @@ def _update(update: Update) -> str:
     for term in update.terms:
         weight = "scheduled " if callable(term.weight) else ("" if term.weight == 1 else f"{term.weight:g} ")
         terms.append(f"{weight}{term.name}" + (f" (every {term.every} steps)" if term.every > 1 else ""))
-    often = (f", every {update.every} steps" if update.every > 1 else "") + (f", {update.repeat} times" if update.repeat > 1 else "")
+    often = (f", every {update.every} steps" if update.every > 1 else "") + (
+        f", {update.repeat} times" if update.repeat > 1 else ""
+    )
     optimizer = update.optimizer
     rate = f"{optimizer.name}, lr {optimizer.lr:g} {optimizer.lr_schedule.name}"
     return f"{update.name}: {' + '.join(terms)} -> {', '.join(update.trains)} ({rate}{often})"

@@ -57,9 +57,7 @@ class Player:
         clip: largest gradient norm, or None.
     """
 
-    def __init__(
-        self, update: Update, nets: Nets, facts: Facts, world: World, precision: str, clip: float | None
-    ) -> None:
+    def __init__(self, update: Update, nets: Nets, facts: Facts, world: World, precision: str, clip: float | None) -> None:
         self.update, self.nets, self.world, self.clip = update, nets, world, clip
         self.named = [(f"{n}.{p}", w) for n in update.trains for p, w in nets.modules[n].named_parameters()]
         self.weights = [w for _, w in self.named]

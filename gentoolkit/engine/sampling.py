@@ -33,9 +33,7 @@ def classes_of(seed: int, first: int, stop: int, classes: int, counts: Sequence[
 
 
 @torch.no_grad()
-def chunk(
-    model: StepModel, sampler: Any, facts: Facts, seed: int, number: int, batch: int, y: Tensor | None = None
-) -> State:
+def chunk(model: StepModel, sampler: Any, facts: Facts, seed: int, number: int, batch: int, y: Tensor | None = None) -> State:
     """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes."""
     rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
     condition = Condition(y=None if y is None else y.to(rng.device))

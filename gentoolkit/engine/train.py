@@ -127,4 +127,3 @@ def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str
             f"{where} was trained with another recipe:\n{listed}\n"
             "give this run another run.name, or pass --allow-change to go on with the new recipe"
         )
-

@@ -1,7 +1,7 @@
 """A trained run, from its folder: the model behind its newest checkpoint, ready to sample.
 
-    run = gentoolkit.load("runs/quickstart")
-    x = run.sample(64, seed=0)          # [64, 1, 8, 8]
+run = gentoolkit.load("runs/quickstart")
+x = run.sample(64, seed=0)          # [64, 1, 8, 8]
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class TrainedRun:
     @property
     def batch(self) -> int:
         """Samples per chunk."""
-        size: int = self.recipe.sampler.batch  # type: ignore[attr-defined]
+        size: int = self.recipe.sampler.batch
         return size
 
     @cached_property

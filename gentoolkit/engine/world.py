@@ -78,7 +78,8 @@ def world_size() -> int:
 
 @contextmanager
 def world(asked_device: str = "auto") -> Iterator[World]:
-    """The world of this process, for as long as the block runs; reads torchrun's environment."""
+    """The world of this process, for as long as the block runs; reads torchrun's environment, and joins a process group
+    that is there already."""
     size = world_size()
     device = choose_device(asked_device)
     if size == 1:
@@ -86,9 +87,11 @@ def world(asked_device: str = "auto") -> Iterator[World]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=30))
+    ours = not dist.is_initialized()
+    if ours:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=30))
     try:
-        flags = dist.new_group(backend="gloo")
-        yield World(dist.get_rank(), size, device, flags)
+        yield World(dist.get_rank(), size, device, dist.new_group(backend="gloo"))
     finally:
-        dist.destroy_process_group()
+        if ours:
+            dist.destroy_process_group()

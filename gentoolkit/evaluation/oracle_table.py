@@ -26,7 +26,11 @@ def oracle_samples(T: int, samples: int, seed: int, kind: str) -> Tensor:
     for t in range(T, 0, -1):
         at = torch.full((samples,), t)
         step = rng.scope(t)
-        x = oracle.step(x, at, at - 1, step) if kind == "exact" else oracle.gaussian(x, at, at - 1, kind == "matched").rsample(step)
+        x = (
+            oracle.step(x, at, at - 1, step)
+            if kind == "exact"
+            else oracle.gaussian(x, at, at - 1, kind == "matched").rsample(step)
+        )
     return x
 
 

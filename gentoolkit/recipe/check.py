@@ -20,7 +20,6 @@ from .positions import Keys
 from .problems import Note, Problem
 from .structure import Missing, Partial, options_of
 from .tree import Recipe
-from .wording import short
 
 _NAME = re.compile(r"\w[\w.+ -]*\Z")
 
@@ -135,11 +134,11 @@ class Check:
             for file in wanted:
                 if "://" not in file and not os.path.exists(file):
                     option = next((n for n in options_of(type(part)) if getattr(part, n) == file), "use")
-                    self.problem((*keys, option), f"{part.slot} '{part.name}' needs {short(file)}, which does not exist")
+                    self.problem((*keys, option), f"{part.slot} '{part.name}' needs '{file}', which does not exist")
             for name in options_of(type(part)):
                 value = getattr(part, name)
                 if isinstance(value, RunRef) and not os.path.exists(os.path.join(value.path, "recipe.toml")):
-                    self.problem((*keys, name), f"there is no run in {short(value.path)}", "no recipe.toml lies there")
+                    self.problem((*keys, name), f"there is no run in '{value.path}'", "no recipe.toml lies there")
 
 
 class _Stop(Exception):

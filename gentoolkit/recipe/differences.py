@@ -48,8 +48,8 @@ def compared(old: dict[Any, Value], new: dict[Any, Value], recipe: Recipe) -> tu
         one, two = old.get(keys), new.get(keys)
         if one is not None and two is not None and (one.value == two.value and type(one.value) is type(two.value)):
             continue
-        if any(v is not None and v.kind == "table" for v in (one, two)):
-            continue  # its parts are listed themselves
+        if keys == ("local", "modules") or any(v is not None and v.kind == "table" for v in (one, two)):
+            continue  # files are compared by content, tables by their parts
         counts = any(v is not None and v.counts for v in (one, two))
         if keys == ("training", "steps") and one and two and two.value > one.value and constant_rates(recipe):
             counts = False

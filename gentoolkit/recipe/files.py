@@ -9,15 +9,25 @@ from typing import Any
 
 from attrs import frozen
 
-from gentoolkit.registry import GentoolError
-
-from .nodes import Leaf, Table, table_from
+from .nodes import BadValue, Leaf, Table, table_from
 from .origins import Origin, Source, shown
 from .positions import Position, TooDeep, scan
 from .problems import Problem, RecipeError
 
 LARGEST = 256 * 1024
 """Bytes; a recipe is written by hand."""
+
+MOST_WORDS = 1000
+"""Entries of `extends` and `drop`."""
+
+_PLAINLY = (
+    (r"Illegal character '\\n'", "a quote is opened and not closed"),
+    (r"Cannot overwrite a value", "this key is set twice"),
+    (r"Cannot declare .* twice", "this table is there twice; write its keys into one"),
+    (r"Cannot redefine namespace", "this adds to a table that was written elsewhere; write it there"),
+    (r"Expected '=' after a key", "a key, then '=', then a value"),
+)
+"""tomllib's words, and ours."""
 
 _AT_LINE = re.compile(r"\(at line (\d+), column (\d+)\)\Z")
 
@@ -75,8 +85,8 @@ def parse(text: str, name: str, folder: Path) -> RecipeFile:
         source = Source(name, folder, lines, numbered=True, resolved=True)
     try:
         table = table_from(values, lambda k: Origin(source, positions.get(k)), folder, bare=source.resolved)
-    except GentoolError as error:
-        raise RecipeError([Problem(str(error), origin=Origin(source))]) from None
+    except BadValue as error:
+        raise RecipeError([Problem(str(error), error.keys, Origin(source, positions.get(error.keys)))]) from None
     return split(table)
 
 
@@ -113,6 +123,8 @@ def texts(node: Any, word: str, example: str, single: bool = False) -> tuple[Lea
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         kinds = "a text or a list of texts" if single else "a list of texts"
         raise RecipeError([Problem(f"{word} must be {kinds}", (word,), node.origin, hint=example)])
+    if len(value) > MOST_WORDS:
+        raise RecipeError([Problem(f"{word} has more than {MOST_WORDS} entries", (word,), node.origin)])
     return tuple(Leaf(v, node.origin, node.folder) for v in value)
 
 
@@ -123,14 +135,13 @@ def _syntax_problem(source: Source, message: str) -> Problem:
         last = max((n for n, line in enumerate(source.lines, 1) if line.strip()), default=1)
         return _at(source, last, f"{said}: the file ends in the middle of something")
     line, column = int(found[1]), int(found[2]) - 1
-    if column == 0 and line > 1 and "after" in said and line > len(source.lines):
-        line -= 1
-    return _at(source, line, said, column)
+    said = next((plain for pattern, plain in _PLAINLY if re.match(pattern, said)), said)
+    return _at(source, line, said, column if column < len(source.lines[line - 1]) else None)
 
 
 def _at(source: Source, line: int, said: str, column: int | None = None) -> Problem:
     length = len(source.lines[line - 1]) if line <= len(source.lines) else 0
-    start, end = (0, length) if column is None else (min(column, length), min(column, length) + 1)
+    start, end = (0, min(length, 60)) if column is None else (column, column + 1)
     return Problem(
         f"{source.shown} is not valid TOML", (), Origin(source, Position(line, start, end)), said, hint=_mend(source, line)
     )

@@ -70,7 +70,7 @@ def _named(name: str, known: dict[str, Path], what: str, also: str) -> Path:
     if plugin is not None:
         plugin.load()
         if plugin.registrar is None:
-            raise GentoolError(f"recipe '{name}' is not available: plugin '{namespace}' is {plugin.status} ({plugin.reason})")
+            raise GentoolError(f"recipe '{name}' is not available: {plugin.refusal}")
         theirs = _plugin_recipes(namespace, plugin.registrar.recipe_package)
         if name in theirs:
             return theirs[name]

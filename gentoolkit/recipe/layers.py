@@ -74,10 +74,12 @@ class _Reader:
                 circle = " -> ".join(p.name for p in (*above[above.index(path) :], path))
                 raise RecipeError([Problem("recipes extend each other in a circle", ("extends",), name.origin, circle)])
             lower = merge(lower, self.read(path, above))
+        if file.table.bare:  # a resolved recipe drops default parts, whether or not there still are such defaults
+            return dropped(file.table, file.drop, sure=True)
         return merge(dropped(lower, file.drop), file.table)
 
 
-def dropped(lower: Table, drops: Iterable[Leaf]) -> Table:
+def dropped(lower: Table, drops: Iterable[Leaf], sure: bool = False) -> Table:
     """`lower` without what is dropped; whether a default was there to be dropped comes out when it is structured.
 
     Raises:
@@ -88,7 +90,7 @@ def dropped(lower: Table, drops: Iterable[Leaf]) -> Table:
         if not keys:
             raise RecipeError([Problem(f"cannot drop '{drop.value}': it is no dotted key", ("drop",), drop.origin)])
         there = at(lower, keys)
-        found = there is not None and not (isinstance(there, Leaf) and isinstance(there.value, Dropped))
+        found = sure or (there is not None and not (isinstance(there, Leaf) and isinstance(there.value, Dropped)))
         lower = place(lower, keys, Leaf(Dropped(found), drop.origin, drop.folder))
     return lower
 
@@ -155,7 +157,9 @@ def value_of(text: str, whole: str) -> Any:
     try:
         scan(f"value = {text}")
         found = tomllib.loads(f"value = {text}")
-        if list(found) == ["value"] and not ("\n" in text and "#" in text):
+        # inside a list neither a comment nor a second line can hide, so both ways agree on a value and on nothing else
+        again = tomllib.loads(f"value = [{text}]")
+        if repr(again) == repr({"value": [found["value"]]}) and not text.rstrip().endswith(","):
             return found["value"]
     except (ValueError, RecursionError) as error:
         if text[:1] in ("[", "{", '"', "'"):

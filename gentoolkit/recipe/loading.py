@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from gentoolkit.registry import Facts, GentoolError
 
@@ -32,6 +32,7 @@ class Loaded:
     """A recipe that has passed all checks short of building it."""
 
     recipe: Recipe
+    """Its `run.name` is always set."""
     facts: Facts
     """What is known at the end of the walk."""
     notes: tuple[Note, ...]
@@ -84,7 +85,7 @@ def load(
     """
     path = None
     if isinstance(source, Recipe):
-        tree = from_python(nested(values_of(source, from_python({}), source.run.name or "unnamed")), bare=True)
+        tree = from_python(nested(values_of(source, from_python({}))), bare=True)
     elif isinstance(source, Mapping):
         tree = from_python(source)
     else:
@@ -107,8 +108,9 @@ def _load(tree: Table, path: Path | None, nproc: int, files: bool, trust_local: 
     if problems or isinstance(recipe, Partial):
         raise RecipeError(problems)
     name = recipe.run.name or (path.stem if path else "unnamed")
+    recipe = evolve(recipe, run=evolve(recipe.run, name=name))
     try:
-        values = values_of(recipe, tree, name)
+        values = values_of(recipe, tree)
     except GentoolError as error:
         raise RecipeError([Problem(str(error))]) from None
     return Loaded(

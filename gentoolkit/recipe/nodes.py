@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from gentoolkit.registry import GentoolError
 
 from .origins import Origin
-from .positions import DEEPEST, Keys, join_key
+from .positions import DEEPEST, Keys
 
 
 @frozen(eq=False)
@@ -40,7 +40,7 @@ class Table:
     bare: bool = False
     """Whether no default lies below it: it replaces a dropped table, or is a resolved recipe's."""
     alone: Table | None = None
-    """What it is without the lower layers that had no `use`: what holds if the default's `use` turns out to be another."""
+    """What it is without lower layers that had no `use`: what holds over a table, or a default, whose `use` is another."""
 
     @property
     def use(self) -> Any:
@@ -60,6 +60,14 @@ class Dropped:
     """Whether a lower layer had it; if not, there must be a default to drop."""
 
 
+class BadValue(GentoolError):
+    """A value that no recipe can hold."""
+
+    def __init__(self, keys: Keys, message: str) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
 class _Unknown:
     def __repr__(self) -> str:
         return "(unknown)"
@@ -74,7 +82,7 @@ def merge(lower: Table, upper: Table, whole: bool = True) -> Table:
     if upper.bare:
         return upper
     if whole and upper.use is not None and lower.use is not None and upper.use != lower.use:
-        return upper
+        return upper.alone or upper
     entries = dict(lower.entries)
     for key, node in upper.entries.items():
         entries[key] = over(entries[key], node, whole) if key in entries else node
@@ -105,17 +113,6 @@ def over(lower: Node, upper: Node, whole: bool = True) -> Node:
 def named(leaf: Leaf) -> Table:
     """The table that a name is short for."""
     return Table({"use": leaf}, origin=leaf.origin, bare=leaf.bare)
-
-
-def settled(default: Node | None, given: Node) -> Node:
-    """`given` over a default, now that the default's `use` is known."""
-    if default is None or given.bare:
-        return given
-    if isinstance(given, Table) and given.alone is not None and isinstance(default, Leaf | Table):
-        below = default.use if isinstance(default, Table) else default.value
-        if below is not None and below != given.use:
-            return given.alone
-    return over(default, given)
 
 
 def place(table: Table, keys: Keys, node: Node) -> Table:
@@ -173,15 +170,15 @@ def table_from(
     """Nodes of a parsed table.
 
     Raises:
-        GentoolError: nested too deep, a key that is no text, text that is not Unicode, a number beyond 64 bits.
+        BadValue: nested too deep, a key that is no text, text that is not Unicode, a number beyond 64 bits.
     """
     if len(keys) > DEEPEST:
-        raise GentoolError(f"a recipe is nested deeper than {DEEPEST} levels")
+        raise BadValue(keys, f"a recipe is nested deeper than {DEEPEST} levels")
     entries: dict[str, Node] = {}
     for key, value in values.items():
         if not isinstance(key, str):
-            raise GentoolError(f"keys of a recipe are texts, not {key!r}")
-        here = (*keys, _checked(key, "a key of the recipe"))
+            raise BadValue(keys, f"keys of a recipe are texts, not {key!r}")
+        here = (*keys, _checked(key, keys))
         if isinstance(value, Mapping):
             entries[key] = table_from(value, origin_of, folder, here, bare)
         else:
@@ -191,25 +188,25 @@ def table_from(
 
 def _clean(value: Any, keys: Keys, depth: int = 0) -> Any:
     if depth > DEEPEST:
-        raise GentoolError(f"{join_key(keys)}: nested deeper than {DEEPEST} levels")
+        raise BadValue(keys, f"a recipe is nested deeper than {DEEPEST} levels")
     if isinstance(value, Path):
         value = str(value)
     if isinstance(value, date | time):
         return str(value)
     if isinstance(value, str):
-        return _checked(value, join_key(keys))
+        return _checked(value, keys)
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        raise GentoolError(f"{join_key(keys)}: whole numbers of a recipe fit into 64 bits; this one does not")
+        raise BadValue(keys, "a whole number that does not fit into 64 bits")
     if isinstance(value, list | tuple):
         return [_clean(v, keys, depth + 1) for v in value]
     if isinstance(value, Mapping):
-        return {_checked(str(k), join_key(keys)): _clean(v, keys, depth + 1) for k, v in value.items()}
+        return {_checked(str(k), keys): _clean(v, keys, depth + 1) for k, v in value.items()}
     return value
 
 
-def _checked(text: str, what: str) -> str:
+def _checked(text: str, keys: Keys) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise GentoolError(f"{what!r} is not valid Unicode text") from None
+        raise BadValue(keys, f"{text!r} is not valid Unicode text") from None
     return text

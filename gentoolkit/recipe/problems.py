@@ -20,6 +20,7 @@ from .positions import Keys, join_key
 
 MOST_SHOWN = 25
 _WIDEST = 160
+_LONGEST = 600
 
 
 @frozen(eq=False)
@@ -105,5 +106,7 @@ class RecipeError(GentoolError):
 
 
 def clean(text: str) -> str:
-    """`text` with nothing in it that would move the cursor or break the line."""
+    """`text` with nothing in it that would move the cursor or break the line, and of bounded length."""
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST // 2] + " ... " + text[-_LONGEST // 2 :]
     return "".join(c if c.isprintable() else " " if c in "\t\n\r" else "?" for c in text)

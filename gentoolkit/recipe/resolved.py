@@ -47,17 +47,15 @@ class Value:
     """`value`, `table` (a table of parts, which may be empty) or `no part` (a default part that was dropped)."""
 
 
-def values_of(recipe: Recipe, tree: Table, name: str) -> dict[Keys, Value]:
+def values_of(recipe: Recipe, tree: Table) -> dict[Keys, Value]:
     """Every value by dotted key, in the order of the tree; a part's `use` is pinned to its version.
 
     Raises:
         GentoolError: a part is not registered, so that no recipe could name it.
     """
-    found = {}
-    for keys, value in _values(recipe, (), tree):
-        found[keys] = value
-        if keys == ("run", "name") and value.value is None:
-            found[keys] = Value(name, "the file's name", False)
+    found = dict(_values(recipe, (), tree))
+    if recipe.run.name is not None and at(tree, ("run", "name")) is None:
+        found["run", "name"] = Value(recipe.run.name, "the file's name", False)
     return found
 
 
@@ -70,7 +68,7 @@ def _values(owner: Any, keys: Keys, tree: Table) -> Iterator[tuple[Keys, Value]]
     for name, option in known.items():
         value, here = getattr(owner, name), (*keys, name)
         if name not in parts:
-            if value is not None or option.default is not None or _has_none(option.type) or here == ("run", "name"):
+            if value is not None or option.default is not None or _has_none(option.type):
                 yield here, Value(value, _origin(tree, here), _counts(here) and not option.path)
         elif value is None and option.default is not None:
             yield here, Value(None, _origin(tree, here), _counts(here), "no part")

@@ -17,9 +17,9 @@ from cattrs import AttributeValidationNote, ClassValidationError, IterableValida
 from gentoolkit.registry import REQUIRED, Component, GentoolError, Option, RunRef, get_registry, options, slot_of
 
 from .nearest import nearest
-from .nodes import UNKNOWN, Dropped, Leaf, Node, Table, closest, leaves, named, plain, settled, table_from
+from .nodes import UNKNOWN, Dropped, Leaf, Node, Table, closest, leaves, named, over, plain, table_from
 from .origins import anchored, words
-from .positions import Keys
+from .positions import Keys, join_key
 from .problems import Problem
 from .strict import Mistake, strict_converter
 from .tree import Recipe
@@ -46,6 +46,10 @@ class Missing(Exception):
 
 class Told(Exception):
     """A value whose problem has been told before."""
+
+
+class Absent(Mistake):
+    """Something that must be given and is not."""
 
 
 class Incomplete(ClassValidationError):
@@ -79,7 +83,8 @@ def mistakes(error: BaseException, keys: Keys = ()) -> Iterator[tuple[Keys, Mist
 
 def _problem(tree: Table, keys: Keys, m: Mistake) -> Problem:
     origin, _ = closest(tree, keys)
-    return Problem(m.sentence, keys, origin, m.label, m.notes, m.hint)
+    hint = m.hint.replace("{path}", join_key(keys)) if m.hint.startswith("[{path}") else m.hint
+    return Problem(m.sentence, keys, origin, m.label, m.notes, hint)
 
 
 _OPTIONS: dict[type, Mapping[str, Option]] = {}
@@ -113,22 +118,24 @@ class _Structuring:
     def options(self, cls: Any, table: Table, owner: str) -> Any:
         """An instance of a section or component class from its table."""
         known = options_of(cls)
-        values: dict[str, Any] = {}
         right: dict[str, Any] = {}
         errors: list[Exception] = []
+        misspelt = set()
         for key, node in table.entries.items():
             if key not in known and not (key == "use" and issubclass(cls, Component)):
-                errors.append(_noted(_unknown(key, node, known, owner), key))
+                meant = nearest(key, known)
+                misspelt.update(meant)
+                errors.append(_noted(_unknown(key, node, known, owner, meant), key))
         for name, option in known.items():
             try:
-                right[name] = values[name] = self.option(option, table.entries.get(name), owner)
+                right[name] = self.option(option, table.entries.get(name), owner)
             except Exception as error:  # whatever is wrong with one option, the others are looked at too
-                errors.append(_noted(error, name))
+                errors.append(_noted(Told() if isinstance(error, Absent) and name in misspelt else error, name))
                 if isinstance(error, Incomplete) and is_section(option.type):
                     right[name] = Partial(error.partial)
         if not errors:
             try:
-                return cls(**values)
+                return cls(**right)
             except Exception as error:  # a component's own validation
                 kind = "" if isinstance(error, ValueError | GentoolError) else f"{type(error).__name__}: "
                 errors.append(Mistake(f"{owner} does not take these options: {kind}{error}"))
@@ -154,7 +161,7 @@ class _Structuring:
             return _absent(option, owner)
         if is_section(option.type):
             if node is None and option.default is REQUIRED:
-                raise Mistake(f"{owner} needs a table [{option.name}]", f"[{option.name}]: {option.help}")
+                raise Absent(f"{owner} needs a table [{option.name}]", f"[{option.name}]: {option.help}")
             if isinstance(node, Leaf) or (node is not None and isinstance(node.entries.get("use"), Leaf)):
                 raise Mistake(f"[{option.name}] is a table of options, without `use`", f"this is {got(plain(node))}")
             return self.options(option.type, node or Table(origin=DEFAULT), f"[{option.name}]")
@@ -185,8 +192,8 @@ class _Structuring:
         if node is None:
             raise Mistake(f"a table of {slot.slot}s by name is missing", option.help)
         if isinstance(node, Leaf) or isinstance(node.entries.get("use"), Leaf):
-            example = f"[...{option.name}.my_{slot.slot}] with `use` below it"
-            raise Mistake(f"'{option.name}' holds named tables, one per {slot.slot}", f"this is {got(plain(node))}", example)
+            sentence = f"'{option.name}' holds named tables, one per {slot.slot}"
+            raise Mistake(sentence, f"this is {got(plain(node))}", f"[{{path}}.my_{slot.slot}] with `use` below it")
         made: dict[str, Any] = {}
         errors: list[Exception] = []
         for name, below in node.entries.items():
@@ -250,14 +257,19 @@ def _over_default(default: Any, node: Node | None) -> Node | None:
         return node
     given = {"default": default}
     below = table_from(given, lambda _: DEFAULT, Path.cwd()).entries["default"]
-    return below if node is None else settled(below, node)
+    return below if node is None else node if node.bare else over(below, node)
 
 
 def _absent(option: Option, owner: str) -> Any:
-    if option.default is REQUIRED:
-        about = f"{option.name}, {expected(option.type)}: {option.help}"
-        raise Mistake(f"{owner} needs the option '{option.name}'", about)
-    return option.default
+    if option.default is not REQUIRED:
+        return option.default
+    slot, _ = slot_of(option.type)
+    if slot is not None and issubclass(slot, Component):
+        known = _names(slot)[:4]
+        hint = f"{option.name} = " + " or ".join(f'"{n}"' for n in known) if known and owner != "a recipe" else ""
+        needed = f"a table [{option.name}]" if owner == "a recipe" else _a(slot.slot)
+        raise Absent(f"{owner} needs {needed}", f"{option.name}: {option.help}", hint)
+    raise Absent(f"{owner} needs the option '{option.name}'", f"{option.name}, {expected(option.type)}: {option.help}")
 
 
 def _with_paths(option: Option, node: Node) -> Any:
@@ -285,8 +297,10 @@ def _find(slot: type[Component], use: str) -> type[Component]:
             near = [f"{n}/{use.partition('/')[2]}" for n in near]
         meant = nearest(use, near) or near[:1] if "/" in use else nearest(use, near)
         label = f"did you mean '{meant[0]}'?" if meant else ("there are: " + ", ".join(near) if near else "")
-        hint = 'naming its file: [local] modules = ["my_file.py"]' if use.startswith("local/") and not near else ""
-        raise Mistake(str(error), label and f"{label}   (gentool components {slot.slot})", hint) from None
+        if use.startswith("local/") and "local" not in get_registry().plugins:
+            sentence = f"{slot.slot} '{use}' is code of yours, and the recipe names no file of yours"
+            raise Mistake(sentence, "", '[local] modules = ["my_file.py"]') from None
+        raise Mistake(str(error), label and f"{label}   (gentool components {slot.slot})") from None
     if not issubclass(cls, slot):
         raise Mistake(f"{slot.slot} '{use}' is no {slot.__name__}, which this option takes")
     return cls
@@ -296,14 +310,13 @@ def _names(slot: type[Component]) -> list[str]:
     return list(dict.fromkeys(e.name for e in get_registry().entries(slot.slot, only="")))
 
 
-def _unknown(key: str, node: Node, known: Mapping[str, Option], owner: str) -> Mistake:
+def _unknown(key: str, node: Node, known: Mapping[str, Option], owner: str, near: list[str]) -> Mistake:
     if isinstance(node, Leaf) and isinstance(node.value, Dropped) and not node.value.found:
         sentence = f"there is nothing to drop: no option '{key}' in {owner}"
     elif owner == "a recipe":
         sentence = f"no table '{key}' in a recipe"
     else:
         sentence = f"no option '{key}' in {owner}"
-    near = nearest(key, known)
     if near:
         label = f"did you mean '{near[0]}'?"
     else:

@@ -54,6 +54,8 @@ def short(value: Any) -> str:
         text = '"' + value[: _LONGEST + 1].replace("\\", "\\\\").replace('"', '\\"') + '"'
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(short(v) for v in value[:12]) + (", ...]" if len(value) > 12 else "]")
+    elif isinstance(value, dict):
+        text = "{ " + ", ".join(f"{k} = {short(v)}" for k, v in list(value.items())[:12]) + " }"
     else:
         text = repr(value)
     return text if len(text) <= _LONGEST + 2 else text[:_LONGEST] + "..."

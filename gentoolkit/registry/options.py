@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import attrs
+
+if TYPE_CHECKING:
+    from .component import Component
 
 T = TypeVar("T")
 REQUIRED: Any = attrs.NOTHING
@@ -99,7 +102,9 @@ def options(cls: type) -> dict[str, Option]:
     for a in attrs.fields(cls):
         m = a.metadata
         default = m.get("default", a.default)
-        found[a.name] = Option(a.name, hints[a.name], default, m.get("help", ""), m.get("bounds", Bounds()), m.get("path", False))
+        found[a.name] = Option(
+            a.name, hints[a.name], default, m.get("help", ""), m.get("bounds", Bounds()), m.get("path", False)
+        )
     return found
 
 
@@ -108,7 +113,7 @@ def frozen_options(cls: type[T], field_transformer: Callable[..., Any] | None = 
     made = attrs.frozen(kw_only=True, field_transformer=field_transformer)(cls)
     for a in attrs.fields(cast(Any, made)):
         if "bounds" not in a.metadata or not a.metadata["help"]:
-            raise TypeError(f"{cls.__module__}.{cls.__name__}.{a.name}: write it as opt(default, \"what it means\")")
+            raise TypeError(f'{cls.__module__}.{cls.__name__}.{a.name}: write it as opt(default, "what it means")')
     return made
 
 

@@ -39,6 +39,11 @@ class Plugin:
     registrar: Registrar | None = None
     loaded: Any = field(default=None, repr=False)
 
+    @property
+    def refusal(self) -> str:
+        """Why nothing of it can be used: `plugin 'acme' is broken (ImportError: ...)`."""
+        return f"plugin '{self.namespace}' is {'in ' if self.status == 'conflict' else ''}{self.status} ({self.reason})"
+
     def load(self) -> None:
         """Import the module and run its registration hook once; a failure ends as status `broken` with its reason."""
         if self.status != "not loaded":
@@ -86,7 +91,7 @@ class Registry:
             raise NoSuchComponent(f"no plugin provides the namespace '{namespace}' of {slot} '{name}' ({installed})", near)
         plugin.load()
         if plugin.registrar is None:
-            raise NoSuchComponent(f"{slot} '{name}' is not available: plugin '{namespace}' is {plugin.status} ({plugin.reason})")
+            raise NoSuchComponent(f"{slot} '{name}' is not available: {plugin.refusal}")
         table = plugin.registrar
         renamed = table.renamed.get((slot, name.partition("@")[0]), name)
         found = newest(table.entries, slot, renamed)

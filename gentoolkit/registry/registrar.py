@@ -77,7 +77,9 @@ class Registrar:
             GentoolError: the name is malformed or taken twice within this plugin.
         """
         if not _NAME.match(name):
-            raise GentoolError(f"{name!r} is no component name: letters, digits and - _ . + only; the namespace is added by itself")
+            raise GentoolError(
+                f"{name!r} is no component name: letters, digits and - _ . + only; the namespace is added by itself"
+            )
         full = f"{self.namespace}/{name}" if self.namespace else name
         if (slot, full, version) in self.entries:
             raise GentoolError(f"{slot} '{full}@{version}' is registered twice by the same plugin")

@@ -42,7 +42,7 @@ CASES: dict[str, tuple] = {
     "table_without_names": (GOOD + "[method.regularizers]\nuse = 'r1'\n",),
     "section_is_a_name": ("training = 'long'\n" + changed("[training]\nsteps = 1000\nbatch_size = 32\n", ""),),
     "discriminator_under_simple": (changed('"gan"', '"simple"'),),
-    "text_for_bool": (GOOD + "[model]\ndenoiser.attention = 'false'\n",),
+    "text_for_bool": (changed("width = 32", "attention = 'false'"),),
     "text_for_number": (changed("steps = 1000", 'steps = "1000"'),),
     "fraction_for_whole": (changed("width = 32", "width = 32.5"),),
     "one_for_many": (changed("width = 32", "mults = 2"),),
@@ -67,7 +67,9 @@ CASES: dict[str, tuple] = {
     "levels_do_not_fit": (changed("width = 32", "mults = [1, 1, 1, 1, 1, 1, 1]"),),
     "sampler_steps": (GOOD + "[sampler]\nsteps = 9\n",),
     "component_fails": (GOOD + "[process]\nschedule = 'kinked'\n",),
-    "class_without_labels": (changed('"pictures"\nsource', '"points"\n#').replace("width = 32\n", "") + "[model]\ncondition = 'class'\n",),
+    "class_without_labels": (
+        changed('"pictures"\nsource', '"points"\n#').replace("width = 32\n", "") + "[model]\ncondition = 'class'\n",
+    ),
     "dropout_without_class": (GOOD + "[model]\nlabel_dropout = 0.1\n",),
     "batch_over_processes": (GOOD, {"nproc": 5}),
     "micro_batch": (GOOD + "micro_batch = 5\n", {"nproc": 2}),
@@ -103,14 +105,12 @@ CASES: dict[str, tuple] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_message(name, write, monkeypatch):
+def test_message(name, write):
     text, keywords, files = (*CASES[name], {}, {})[:3]
     write(text, **files)
     with pytest.raises(RecipeError) as caught:
         load("r.toml", **keywords)
-    said = str(caught.value)
-    assert str(Path.cwd()) not in said.replace(f'"{Path.cwd()}', "")
-    said = said.replace(str(Path.cwd()), "/here") + "\n"
+    said = str(caught.value).replace(str(Path.cwd()), "/here") + "\n"
     golden = GOLDEN / f"{name}.txt"
     if os.environ.get("GENTOOL_GOLDEN") == "write":
         golden.write_text(said, encoding="utf-8")

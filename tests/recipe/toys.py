@@ -118,6 +118,7 @@ class Plain(Denoiser):
 class Judge(Discriminator):
     """A discriminator."""
 
+    takes_class = True
     preset: str = opt("small", "size", choices=("small", "large"))
 
     def check(self, facts):
@@ -260,7 +261,9 @@ def toy_registry() -> Registry:
     registry = Registry()
     registry.plugins[""] = Plugin("", "toys", "gentoolkit", loaded=Toys(CORE))
     acme = type("UNet", (Net,), {"__doc__": "Acme's network.", "__module__": __name__, "__annotations__": {}})
-    registry.plugins["acme"] = Plugin("acme", "toys", "acme 1.2", loaded=Toys({"denoiser": {"unet": component(acme)}}, "acme_recipes"))
+    registry.plugins["acme"] = Plugin(
+        "acme", "toys", "acme 1.2", loaded=Toys({"denoiser": {"unet": component(acme)}}, "acme_recipes")
+    )
     registry.plugins["broken"] = Plugin("broken", "no_such_module_at_all", "broken 0.1")
     claim = "two distributions claim the namespace 'twice': one 1.0 and two 2.0"
     registry.plugins["twice"] = Plugin("twice", "toys", "one 1.0 and two 2.0", status="conflict", reason=claim)

@@ -32,8 +32,9 @@ class Data(Component):
 
     Images are uint8 `[C, H, W]` and become [-1, 1] on the device; points are float32 `[D]`. A set that changes an item at
     random (flips) also has `item(i, rng)`, where `rng` is a NumPy generator keyed by the sample's position in the run;
-    `set[i]` is then the unchanged item. Every set has `fingerprint() -> str`, the sha256 of what it holds; one with
-    labels has `labels() -> int64 [n]`, all of them without opening an image.
+    `set[i]` is then the unchanged item. A set that lies in memory may have `items(indices) -> {"x_0": [n, *shape], ...}`,
+    many at once. Every set has `fingerprint() -> str`, the sha256 of what it holds; one with labels has
+    `labels() -> int64 [n]`, all of them without opening an image, and `label_counts()`, how many there are of each.
     """
 
     slot: ClassVar[str] = "data"

@@ -35,6 +35,11 @@ class ImageArrays:
         """All classes, `[n]`; None where there are none."""
         return self._labels
 
+    def label_counts(self) -> NDArray[np.int64]:
+        """Items of each class, of a set that has classes."""
+        assert self._labels is not None
+        return np.bincount(self._labels)
+
     def fingerprint(self) -> str:
         """sha256 of shape, pixels and classes."""
         return sha256_of(self._images.numpy(), self._labels)
@@ -60,6 +65,10 @@ class Flipped:
     def labels(self) -> NDArray[np.int64] | None:
         """All classes, `[n]`; None where there are none."""
         return self._set.labels()  # type: ignore[no-any-return]
+
+    def label_counts(self) -> NDArray[np.int64]:
+        """Items of each class, of a set that has classes."""
+        return self._set.label_counts()  # type: ignore[no-any-return]
 
     def fingerprint(self) -> str:
         """That of the unflipped images: references are measured on those."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -30,7 +30,7 @@ class Decoding:
     resize: str
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """An image file that cannot be used; the text goes on after the file's name."""
 
 
@@ -38,24 +38,24 @@ def decode(path: Path, to: Decoding) -> NDArray[np.uint8]:
     """The image as `to` wants it, uint8 `[C, H, W]`.
 
     Raises:
-        Unusable: the file is damaged, too large, in no allowed format, or not of the size that `resize = "none"` demands.
+        UnusableError: the file is damaged, too large, in no allowed format, or not of the size that `resize = "none"` demands.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > PIXELS:
-                    raise Unusable(f"has {image.width}x{image.height} pixels, more than {PIXELS}")
+                    raise UnusableError(f"has {image.width}x{image.height} pixels, more than {PIXELS}")
                 if image.mode.startswith(("I", "F")):
-                    raise Unusable(f"has pixels of kind {image.mode}, not of 8 bits; save it with 8 bits a channel")
+                    raise UnusableError(f"has pixels of kind {image.mode}, not of 8 bits; save it with 8 bits a channel")
                 image.load()
                 plain = flat(ImageOps.exif_transpose(image), to.channels)
-    except Unusable:
+    except UnusableError:
         raise
-    except Image.UnidentifiedImageError as error:
-        raise Unusable(f"is no readable {', '.join(FORMATS)} file") from error
+    except UnidentifiedImageError as error:
+        raise UnusableError(f"is no readable {', '.join(FORMATS)} file") from error
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged bytes
-        raise Unusable(f"cannot be decoded: {error or type(error).__name__}") from error
+        raise UnusableError(f"cannot be decoded: {error or type(error).__name__}") from error
     pixels = np.array(fitted(plain, to)).reshape(*to.sides, to.channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
@@ -76,7 +76,7 @@ def fitted(image: Image.Image, to: Decoding) -> Image.Image:
     if to.resize == "none":
         sides = f"{image.height}" if image.height == image.width else f"[{image.height}, {image.width}]"
         wanted = f"{image.height}x{image.width}, not {h}x{w}"
-        raise Unusable(f'is {wanted}; write size = {sides}, or resize = "lanczos", in [data]')
+        raise UnusableError(f'is {wanted}; write size = {sides}, or resize = "lanczos", in [data]')
     scale = min(image.height / h, image.width / w)
     box_h, box_w = h * scale, w * scale
     left, top = (image.width - box_w) / 2, (image.height - box_h) / 2

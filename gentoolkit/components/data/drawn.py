@@ -23,7 +23,7 @@ def words(seed: int, n: int) -> NDArray[np.uint64]:
 
 def uniform(w: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Words as numbers in [0, 1) with 53 bits."""
-    return (w >> np.uint64(11)) * 2.0**-53
+    return (w >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 class Points:
@@ -71,7 +71,7 @@ class StackedArrays:
         self._images = torch.from_numpy(images[:, 0])
         triples = (words(seed, size)[:, :3] % np.uint64(len(images))).astype(np.int64)
         self._triples = torch.from_numpy(triples)
-        self._labels = labels[triples] @ np.array([100, 10, 1])
+        self._labels: NDArray[np.int64] = labels[triples] @ np.array([100, 10, 1])
 
     def __len__(self) -> int:
         return len(self._triples)
@@ -86,6 +86,10 @@ class StackedArrays:
     def labels(self) -> NDArray[np.int64]:
         """All classes, `[n]`."""
         return self._labels
+
+    def label_counts(self) -> NDArray[np.int64]:
+        """Items of each of the 1000 classes."""
+        return np.bincount(self._labels, minlength=1000)
 
     def fingerprint(self) -> str:
         """sha256 of the digits and the triples."""

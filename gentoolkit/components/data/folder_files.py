@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gentoolkit.registry import GentoolError
 
-from .decoding import SUFFIXES, Decoding, Unusable, decode
+from .decoding import SUFFIXES, Decoding, UnusableError, decode
 
 TRIES = 100
 """Files in a row that may be unusable before the folder is given up."""
@@ -55,7 +55,7 @@ class FolderSet:
             j %= len(self)
             try:
                 pixels = decode(self.root / self.names[j], self.decoding)
-            except Unusable as error:
+            except UnusableError as error:
                 self._pass_over(self.names[j], str(error))
                 continue
             item: dict[str, Any] = {"x_0": torch.from_numpy(pixels)}
@@ -68,6 +68,11 @@ class FolderSet:
     def labels(self) -> NDArray[np.int64] | None:
         """The class of every file, `[n]`; None without classes."""
         return self._labels
+
+    def label_counts(self) -> NDArray[np.int64]:
+        """Files of each class, of a folder that is read with classes."""
+        assert self._labels is not None
+        return np.bincount(self._labels)
 
     def fingerprint(self) -> str:
         """sha256 of names, file sizes and how they are decoded; files are not read."""

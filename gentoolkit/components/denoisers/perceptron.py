@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from gentoolkit.components.model import Condition
-from gentoolkit.components.networks.inputs import Perceptron, level_input
+from gentoolkit.components.networks.inputs import Perceptron, level_input, onehot
 from gentoolkit.diffusion import Level
 from gentoolkit.registry import Facts
 
@@ -32,6 +31,6 @@ class MLPDenoiser(nn.Module):
         if condition.w is not None:
             seen.append(condition.w)
         if self.classes is not None:
-            seen.append(one_hot(condition.y, self.classes + 1).to(x_t.dtype))
+            seen.append(onehot(condition, self.classes, x_t.dtype))
         raw: Tensor = self.net(torch.cat(seen, dim=1)).unflatten(1, self.shape)
         return raw

@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from gentoolkit.components.model import Condition
-from gentoolkit.components.networks.inputs import Perceptron, level_input
+from gentoolkit.components.networks.inputs import Perceptron, level_input, onehot, zero_
 from gentoolkit.diffusion import Level
 from gentoolkit.registry import Facts
 
@@ -23,13 +22,12 @@ class MLPDiscriminator(nn.Module):
         dims = torch.Size(facts.shape).numel()
         classes = 0 if facts.classes is None else facts.classes + 1
         self.net = Perceptron(2 * dims + 1 + classes, config.width, config.depth, 1)
-        nn.init.zeros_(self.net[-1].weight)  # so that D starts undecided: its loss is 2 ln 2
-        nn.init.zeros_(self.net[-1].bias)
+        zero_(self.net[-1])  # so that D starts undecided: its loss is 2 ln 2
 
     def forward(self, x_prev: Tensor, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """Logits `[B]`."""
         seen = [x_prev.flatten(1), x_t.flatten(1), level_input(level, self.time_input)[:, None].to(x_t.dtype)]
         if self.classes is not None:
-            seen.append(one_hot(condition.y, self.classes + 1).to(x_t.dtype))
+            seen.append(onehot(condition, self.classes, x_t.dtype))
         logits: Tensor = self.net(torch.cat(seen, dim=1)).squeeze(1)
         return logits

@@ -46,5 +46,3 @@ class MappedGaussian(nn.Module):
         """w `[B, width]`."""
         w: Tensor = self.mapping(z)
         return w
-
-

@@ -24,9 +24,7 @@ from .gan_losses import LOSSES
 def plan(config: Any, parts: Mapping[str, Any]) -> Plan:
     """The plan of a `DDGAN` config; `parts` holds `model`, `discriminator` and `regularizers`."""
     losses = Adversarial(config.loss, parts["regularizers"])
-    penalties = tuple(
-        Term(name, every=r.every, second_order=r.second_order) for name, r in config.regularizers.items()
-    )
+    penalties = tuple(Term(name, every=r.every, second_order=r.second_order) for name, r in config.regularizers.items())
     return Plan(
         nets=(Net("denoiser", parts["model"], ema=True), Net("discriminator", parts["discriminator"])),
         updates=(

@@ -24,14 +24,24 @@ class CVAE(Method):
     decoder_std: float | None = opt(None, "deviation of the likelihood of x_0 at t = 1; required", gt=0)
     kl_weight: float = opt(1.0, "factor of KL(r ‖ p(z)); 1 is the bound", ge=0)
     kl_warmup: int = opt(0, "steps over which the factor grows from 0", ge=0)
-    optimizers: dict[str, Optimizer] = opt({"denoiser": {"use": "adam", "lr": 2e-4}}, "of the update denoiser (with the encoder)")
+    optimizers: dict[str, Optimizer] = opt(
+        {"denoiser": {"use": "adam", "lr": 2e-4}}, "of the update denoiser (with the encoder)"
+    )
 
     def check(self, facts: Facts) -> Iterable[Complaint]:
         """A decoder_std, an encoder where there is a latent, and a density."""
         if self.decoder_std is None:
-            yield "use", "the bound is singular at t = 1, where p(x_0 | x_1, z) is a point: it needs a decoder_std", "decoder_std = 0.1, say"
+            yield (
+                "use",
+                "the bound is singular at t = 1, where p(x_0 | x_1, z) is a point: it needs a decoder_std",
+                "decoder_std = 0.1, say",
+            )
         if facts.latent is not None and self.encoder is None:
-            yield "use", "a latent needs an encoder to be inferred with", '[method.encoder] use = "conv", or model.latent = "none"'
+            yield (
+                "use",
+                "a latent needs an encoder to be inferred with",
+                '[method.encoder] use = "conv", or model.latent = "none"',
+            )
         if not facts.density:
             yield "use", "it needs a density p(x_{t-1} | x_t, z), which parametrization 'direct' does not have"
 

@@ -19,9 +19,7 @@ class DDGAN(Method):
     """Denoising diffusion GAN (Xiao et al., 2022): a conditional GAN models each denoising step."""
 
     discriminator: Discriminator = opt(help="the judge of a step")
-    loss: str = opt(
-        "non-saturating", "adversarial loss", choices=("non-saturating", "hinge", "least-squares", "wasserstein")
-    )
+    loss: str = opt("non-saturating", "adversarial loss", choices=("non-saturating", "hinge", "least-squares", "wasserstein"))
     critic_steps: int = opt(1, "discriminator updates per denoiser update, each on a batch of its own", ge=1)
     regularizers: dict[str, Regularizer] = opt({}, "penalties of the discriminator, by a name of yours")
     optimizers: dict[str, Optimizer] = opt(

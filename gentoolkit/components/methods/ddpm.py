@@ -29,7 +29,11 @@ class DDPM(Method):
         if self.loss == "vlb" and self.decoder_std is None:
             yield "loss", "the bound is singular at t = 1, where p(x_0 | x_1) is a point", "decoder_std = 0.1, say"
         if not facts.density and self.loss != "simple":
-            yield "loss", f"'{self.loss}' needs a predicted x_0, which parametrization 'direct' does not have", 'loss = "simple"'
+            yield (
+                "loss",
+                f"'{self.loss}' needs a predicted x_0, which parametrization 'direct' does not have",
+                'loss = "simple"',
+            )
 
     def note(self, facts: Facts) -> Iterable[tuple[str, str]]:
         """A latent is drawn but nothing teaches the network to use it."""

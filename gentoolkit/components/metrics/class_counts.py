@@ -50,12 +50,12 @@ class ClassCounts:
             labels = (labels[:, None] // PLACES % 10).reshape(-1)
         images, first = np.unique(self._flat(images), axis=0, return_index=True)
         images, labels = images[: self.train], labels[first][: self.train]
-        self.judge = Judge(images.astype(np.float32) / 255, labels)
+        self.judge = Judge((images / 255).astype(np.float32), labels)
 
     def update(self, samples: Tensor) -> None:
         """Classify samples `[n, C, H, W]` in [-1, 1]."""
         assert self.judge is not None, "prepare(real) comes first"
-        pixels = samples.detach().cpu().float().nan_to_num(0).clamp(-1, 1).numpy() / 2 + 0.5
+        pixels = (samples.detach().cpu().float().nan_to_num(0).clamp(-1, 1) / 2 + 0.5).numpy()
         found, probability = self.judge(self._flat(pixels))
         if self.stacked:
             found, probability = found.reshape(-1, 3) @ PLACES, probability.reshape(-1, 3).min(1)
@@ -81,4 +81,5 @@ class ClassCounts:
         if not self.stacked:
             return np.bincount(y, minlength=self.classes) / len(y)
         r, g, b = (np.bincount(y // place % 10, minlength=10) / len(y) for place in PLACES)
-        return np.einsum("i,j,k->ijk", r, g, b).reshape(-1)
+        together: NDArray[np.float64] = np.einsum("i,j,k->ijk", r, g, b)
+        return together.reshape(-1)

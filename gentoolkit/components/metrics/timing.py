@@ -53,7 +53,7 @@ class Stopwatch:
 @torch.no_grad()
 def timed_draw(model: StepModel, sampler: Any, rng: Draw, facts: Facts) -> tuple[float, int]:
     """(seconds, evaluations of the network) of one draw of a sample for every slot of `rng`."""
-    condition = some_condition(len(rng), facts, rng)
+    condition = some_condition(facts, rng)
     wait(rng.device)
     start = time.perf_counter()
     state = sampler.start(model, facts.shape, rng, condition)

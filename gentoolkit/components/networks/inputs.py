@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gentoolkit.components.model import Condition
 from gentoolkit.diffusion import Level
 
 
@@ -22,6 +23,19 @@ def level_input(level: Level, name: str) -> Tensor:
     if level.index is None:
         raise ValueError("this network takes step indices and cannot be evaluated between the steps of its grid")
     return level.index.to(level.time.dtype)
+
+
+def onehot(condition: Condition, classes: int, dtype: torch.dtype) -> Tensor:
+    """The condition's class as `[B, classes + 1]`; the last column stands for a hidden label."""
+    if condition.y is None:
+        raise ValueError(f"this network was built for {classes} classes and was given none")
+    return nn.functional.one_hot(condition.y, classes + 1).to(dtype)
+
+
+def zero_(layer: nn.Module) -> None:
+    """Set all parameters of a layer to 0."""
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)
 
 
 def sinusoidal(value: Tensor, width: int) -> Tensor:

@@ -15,10 +15,10 @@ class SampleGrid(Observer):
     """PNG pictures of samples while a run goes on: a grid of images, or a scatter plot of points."""
 
     every: int = opt(1000, "steps between pictures; the last step has one too", ge=1)
-    samples: int = opt(64, "samples in a picture", ge=1)
+    samples: int | None = opt(None, "samples in a picture; 64 images or 2000 points unless given", ge=1)
 
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """The watcher of a run."""
         from .sampled_pictures import SamplePictures
 
-        return SamplePictures(self.every, self.samples, facts)
+        return SamplePictures(self.every, self.samples or (64 if facts.kind == "image" else 2000), facts)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 FUSED = ("cpu", "cuda")
-Parameters = Iterable[nn.Parameter] | Iterable[tuple[str, nn.Parameter]]
+Parameters = Iterable[nn.Parameter | tuple[str, nn.Parameter]]
 
 
 def make(name: str, **options: Any) -> Callable[[Parameters], torch.optim.Optimizer]:
@@ -23,10 +23,10 @@ def make(name: str, **options: Any) -> Callable[[Parameters], torch.optim.Optimi
 
     def optimizer(parameters: Parameters) -> torch.optim.Optimizer:
         given = list(parameters)
-        tensors = [p[1] if isinstance(p, tuple) else p for p in given]
+        tensors = [p if isinstance(p, Tensor) else p[1] for p in given]
         fused = all(p.device.type in FUSED and p.is_floating_point() for p in tensors)
         form: dict[str, Any] = {"fused": True} if fused else {"foreach": True}
-        made = create_optimizer_v2(given, opt=name, **options, **form)
+        made: torch.optim.Optimizer = create_optimizer_v2(given, opt=name, **options, **form)
         if fused:
             made.register_step_pre_hook(lay_out_alike)
         return made

@@ -1,8 +1,8 @@
 """What parametrizations do: from the network's raw output to a step.
 
-    x_in = x_t / sqrt(alpha² + sigma²)        (x_t itself where the schedule preserves variance)
-    x̂_0  = raw | (x_t - sigma raw)/alpha | (alpha x_t - sigma raw)/(alpha² + sigma²)
-    x_s  ~ N(mean of q(x_s | x_t, x̂_0), variance)
+x_in = x_t / sqrt(alpha² + sigma²)        (x_t itself where the schedule preserves variance)
+x̂_0  = raw | (x_t - sigma raw)/alpha | (alpha x_t - sigma raw)/(alpha² + sigma²)
+x_s  ~ N(mean of q(x_s | x_t, x̂_0), variance)
 """
 
 from __future__ import annotations

@@ -29,7 +29,11 @@ class Sampler(Component):
         if self.needs_x_0 and facts.target == "x_prev":
             yield "use", "it needs a predicted x_0, which parametrization 'direct' does not have", 'use sampler "ancestral"'
         if self.deterministic and facts.latent is not None:
-            yield "use", f"it needs a network without a latent; the recipe has one of width {facts.latent}", 'use sampler "ancestral"'
+            yield (
+                "use",
+                f"it needs a network without a latent; the recipe has one of width {facts.latent}",
+                'use sampler "ancestral"',
+            )
         if self.steps is not None and self.steps > facts.steps:
             yield "steps", f"it cannot take {self.steps} steps on a grid of {facts.steps}", f"steps = {facts.steps} or fewer"
         if self.steps is not None and self.steps < facts.steps and facts.target == "x_prev":

@@ -1,7 +1,7 @@
 """Samplers that walk down the step grid, one draw of x_s per step.
 
-    ancestral:  x_s ~ p_theta(x_s | x_t)                                                 (paper, Sec. 3.2)
-    ddim:       x_s = alpha_s x̂_0 + sqrt(sigma_s² - η² β̃) ε̂ + η sqrt(β̃) n               (Song et al., 2021a, Eq. 12)
+ancestral:  x_s ~ p_theta(x_s | x_t)                                                 (paper, Sec. 3.2)
+ddim:       x_s = alpha_s x̂_0 + sqrt(sigma_s² - η² β̃) ε̂ + η sqrt(β̃) n               (Song et al., 2021a, Eq. 12)
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ class Walk:
         x_s = self.move(model, raw, x_0, state.x, t, s, noise)
         return State(self.next[state.t], x_s, x_0, state.evaluations + 1)
 
-    def move(
-        self, model: StepModel, raw: Tensor, x_0: Tensor | None, x_t: Tensor, t: Tensor, s: Tensor, rng: Draw
-    ) -> Tensor:
+    def move(self, model: StepModel, raw: Tensor, x_0: Tensor | None, x_t: Tensor, t: Tensor, s: Tensor, rng: Draw) -> Tensor:
         """x_s; here a draw of the model's own step."""
         x_s: Tensor = model.parametrization.step(raw, x_t, t, s, rng)
         return x_s
@@ -56,9 +54,7 @@ class DDIMWalk(Walk):
         super().__init__(T, steps)
         self.eta = eta
 
-    def move(
-        self, model: StepModel, raw: Tensor, x_0: Tensor | None, x_t: Tensor, t: Tensor, s: Tensor, rng: Draw
-    ) -> Tensor:
+    def move(self, model: StepModel, raw: Tensor, x_0: Tensor | None, x_t: Tensor, t: Tensor, s: Tensor, rng: Draw) -> Tensor:
         """x_s from x̂_0; without noise if eta is 0."""
         if x_0 is None:
             raise ValueError("DDIM needs a parametrization that predicts x_0")

@@ -1,6 +1,6 @@
 """The variance-preserving schedule of the paper, Eq. 16.
 
-    alpha(u)² = exp(-½ (β_max - β_min) u² - β_min u),   sigma² = 1 - alpha²,   u = start + (1 - start) time
+alpha(u)² = exp(-½ (β_max - β_min) u² - β_min u),   sigma² = 1 - alpha²,   u = start + (1 - start) time
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import struct
 
@@ -39,15 +40,20 @@ def open_(source, **options):
 
 def test_a_folder_gives_images_with_a_black_margin_and_labels(folder):
     made = open_(folder)
-    assert len(made) == 6 and made[2]["y"] == 4 and made.labels().tolist() == LABELS.tolist()
+    assert len(made) == 6
+    assert made[2]["y"] == 4
+    assert made.labels().tolist() == LABELS.tolist()
     x = made[2]["x_0"]
     assert tuple(x.shape) == Idx(source="", size=8).spec().shape
-    assert np.array_equal(x[0, 1:6, 2:6].numpy(), IMAGES[2]) and int(x.sum()) == int(IMAGES[2].sum())
+    assert np.array_equal(x[0, 1:6, 2:6].numpy(), IMAGES[2])
+    assert int(x.sum()) == int(IMAGES[2].sum())
 
 
 def test_packed_files_the_test_split_and_no_labels(folder):
     made = open_(folder, split="test", classes=0)
-    assert len(made) == 2 and "y" not in made[0] and made.labels() is None
+    assert len(made) == 2
+    assert "y" not in made[0]
+    assert made.labels() is None
     assert Idx(source="", classes=0).spec().labels is None
 
 
@@ -70,11 +76,14 @@ def test_a_url(folder):
 def test_flip_mirrors_half_of_the_items_by_their_own_generator(folder):
     made = open_(folder, flip=True)
     plain = open_(folder)
-    assert made.fingerprint() == plain.fingerprint() and not hasattr(plain, "item")
+    assert made.fingerprint() == plain.fingerprint()
+    assert not hasattr(plain, "item")
     flipped = [made.item(2, np.random.default_rng(k))["x_0"] for k in range(200)]
     mirrored = sum(bool((x == plain[2]["x_0"].flip(-1)).all()) for x in flipped)
     same = sum(bool((x == plain[2]["x_0"]).all()) for x in flipped)
-    assert mirrored + same == 200 and 70 < mirrored < 130
+    assert made.label_counts().sum() == 6
+    assert mirrored + same == 200
+    assert 70 < mirrored < 130
     assert bool((made[2]["x_0"] == plain[2]["x_0"]).all())
 
 
@@ -106,7 +115,7 @@ def test_options_that_do_not_fit_the_files_say_what_to_write(folder):
     with pytest.raises(GentoolError, match=r"has the label 9; write classes = 10"):
         open_(folder, classes=7)
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(LABELS[:5]))
-    with pytest.raises(GentoolError, match="5 labels, but .* has 6 images"):
+    with pytest.raises(GentoolError, match=r"5 labels, but .* has 6 images"):
         open_(folder)
     (folder / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(GentoolError, match="has no labels of the train split"):
@@ -135,9 +144,5 @@ def test_a_packed_bomb_is_not_unpacked(folder, monkeypatch):
 def test_any_bytes_give_an_array_or_a_gentool_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any-idx"
     path.write_bytes(content)
-    try:
-        array = idx_files.read_idx(str(path), dimensions=3)
-    except GentoolError as error:
-        assert str(path) in str(error)
-    else:
-        assert array.ndim == 3
+    with contextlib.suppress(GentoolError):
+        assert idx_files.read_idx(str(path), dimensions=3).ndim == 3

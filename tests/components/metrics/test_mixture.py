@@ -27,7 +27,8 @@ def test_the_data_itself_is_of_high_quality_and_covers_every_mode():
     metric = judged(torch.stack([points[i]["x_0"] for i in range(20_000)]))
     values = metric.compute()
     assert values["high_quality"] == pytest.approx(1 - math.exp(-8), abs=5e-4)  # the golden 0.9997
-    assert values["modes"] == 25 and 0 <= values["kl"] < 3 * 24 / (2 * 20_000)
+    assert values["modes"] == 25
+    assert 0 <= values["kl"] < 3 * 24 / (2 * 20_000)
     assert metric.protocol == "mixture/gaussians25/25-modes/20000/4-std"
 
 
@@ -72,10 +73,12 @@ def test_merged_halves_equal_the_whole():
     x = torch.cat([AT.repeat(8, 1), torch.randn(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))])
     whole, left, right = judged(x), judged(x[:150]), judged(x[150:])
     left.merge(right)
-    assert left.compute() == whole.compute() and left.protocol == whole.protocol
+    assert left.compute() == whole.compute()
+    assert left.protocol == whole.protocol
 
 
 def test_data_that_is_no_mixture_is_refused():
     images = Facts(data="digits")
-    assert [c[0] for c in Mixture().check(images)] == ["use"] and [c[0] for c in Mixture().fits(images)] == ["use"]
+    assert [c[0] for c in Mixture().check(images)] == ["use"]
+    assert [c[0] for c in Mixture().fits(images)] == ["use"]
     assert not [*Mixture().check(FACTS), *Mixture().fits(FACTS)]

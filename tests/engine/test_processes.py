@@ -1,0 +1,61 @@
+"""Two processes take the steps that one takes; a stop is agreed; second-order gradients are right in every wrapping."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gentoolkit.engine.train import train
+
+from . import tiny
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that one group of two gloo processes has worked in."""
+    folder = tmp_path_factory.mktemp("group")
+    train(tiny.recipe("ddgan", folder / "resumed", precision="fp64", steps=4), quiet=True)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, str(Path(__file__).parent / "worker.py"), str(folder)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+@pytest.mark.parametrize("method", tiny.METHODS)
+def test_one_and_two_processes_take_the_same_steps(group: Path, tmp_path: Path, method: str) -> None:
+    train(tiny.recipe(method, tmp_path / "one", precision="fp64"), quiet=True)
+    step, alone = tiny.state(tmp_path / "one")
+    for folder in (f"{method}-2", f"{method}-2-micro"):
+        other_step, together = tiny.state(group / folder)
+        assert (step, other_step) == (6, 6)
+        assert tiny.largest_difference(together, alone) < 1e-12
+
+
+def test_a_run_goes_on_with_another_number_of_processes(group: Path, tmp_path: Path) -> None:
+    train(tiny.recipe("ddgan", tmp_path / "one", precision="fp64"), quiet=True)
+    assert tiny.state(group / "resumed")[0] == 6
+    assert tiny.largest_difference(tiny.state(group / "resumed")[1], tiny.state(tmp_path / "one")[1]) < 1e-12
+
+
+def test_a_signal_to_one_process_stops_both_after_a_committed_step(group: Path) -> None:
+    step = int((group / "stopped.txt").read_text())
+    assert 0 < step < 100_000
+    assert tiny.state(group / "stopped")[0] == step
+
+
+def test_second_order_gradients_are_averaged_inside_the_shell_and_not_without(group: Path) -> None:
+    seen = torch.load(group / "second_order.pt")
+    for wrapped, whole in zip(seen["wrapped"], seen["whole"], strict=True):
+        torch.testing.assert_close(wrapped, whole, rtol=1e-12, atol=1e-14)
+    assert seen["bare_differs"] > 1e-3

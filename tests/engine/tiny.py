@@ -1,0 +1,62 @@
+"""Recipes so small that a step takes a millisecond, and what a finished run holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gentoolkit.engine import checkpoints
+from gentoolkit.engine.world import World
+
+MLP = {"use": "mlp", "width": 8, "depth": 1}
+METHODS: dict[str, dict[str, Any]] = {
+    "ddgan": {
+        "use": "ddgan",
+        "discriminator": MLP,
+        "regularizers": {"r1": {"use": "r1", "gamma": 0.1, "every": 2}},
+    },
+    "cvae": {"use": "cvae", "encoder": MLP, "decoder_std": 0.1, "kl_warmup": 3},
+    "ddpm": {"use": "ddpm"},
+}
+
+
+def recipe(method: str, folder: Path, **training: Any) -> dict[str, Any]:
+    """A recipe of `method` on 25 Gaussians, 6 steps of 8, with a checkpoint every 2."""
+    return {
+        "data": {"use": "gaussians25", "size": 50},
+        "model": {
+            "denoiser": MLP,
+            "latent": "none" if method == "ddpm" else {"use": "gaussian", "dim": 2, "width": 4, "layers": 1},
+            "parametrization": "eps-posterior" if method == "ddpm" else "x0-posterior",
+        },
+        "method": METHODS[method],
+        "sampler": {"use": "ancestral", "batch": 8},
+        "training": {"steps": 6, "batch_size": 8, "checkpoint_every": 2, "log_every": 1, "keep": 9, **training},
+        "observers": {},
+        "run": {"name": method, "folder": str(folder)},
+    }
+
+
+def state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:
+    """(step, everything learned) of a run's newest checkpoint."""
+    path, refused = checkpoints.newest(folder / "checkpoints")
+    assert path is not None
+    assert refused == []
+    return checkpoints.load(path, World(0, 1, torch.device("cpu")))
+
+
+def largest_difference(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    """The largest relative difference between two tables of tensors with the same names."""
+    assert a.keys() == b.keys()
+    worst = 0.0
+    for name, x in a.items():
+        y = b[name].double()
+        worst = max(worst, float((x.double() - y).abs().max() / y.abs().max().clamp(min=1e-3)))
+    return worst
+
+
+def identical(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Whether two tables hold the same bits."""
+    return a.keys() == b.keys() and all(torch.equal(x, b[name]) for name, x in a.items())

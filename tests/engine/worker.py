@@ -1,0 +1,95 @@
+"""Run by torchrun: every multi-process case of `test_processes.py` in one group of processes.
+
+Usage: worker.py FOLDER
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import tiny
+
+from gentoolkit.components.regularizers.penalties import squared_gradient
+from gentoolkit.engine.shell import Shell, inside
+from gentoolkit.engine.train import train
+
+
+def penalty(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """A loss with a second-order term, as DDGAN's discriminator has."""
+    x = x.clone().requires_grad_()
+    logits = net(x).squeeze(1)
+    return (nn.functional.softplus(-logits) + squared_gradient(logits, x)).mean()
+
+
+def second_order(folder: Path) -> None:
+    """Gradients of an adversarial loss with R1, and of two nested nets, against one process with the whole batch."""
+    torch.manual_seed(0)
+    rank = dist.get_rank()
+    nets = [nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)).double() for _ in range(2)]
+    x = torch.randn(8, 2, dtype=torch.float64)
+    mine = x[rank * 4 : rank * 4 + 4]
+    shells = [DistributedDataParallel(Shell(net)) for net in nets]
+
+    def loss(a: nn.Module, b: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return penalty(a, x) + penalty(b, x) + (a(x) * b(x)).mean()
+
+    inside({"a": shells[0], "b": shells[1]}, lambda n: loss(n["a"], n["b"], mine)).backward()
+    wrapped = [p.grad.clone() for net in nets for p in net.parameters()]
+    for net in nets:
+        net.zero_grad()
+    loss(nets[0], nets[1], x).backward()
+    whole = [p.grad for net in nets for p in net.parameters()]
+
+    # Why the shell exists: with the net itself wrapped, a second backward is never averaged over processes.
+    bare = DistributedDataParallel(nets[0])
+    nets[0].zero_grad()
+    first, second = bare(mine).mean(), penalty(nets[0], mine)
+    first.backward()
+    second.backward()
+    unreduced = [p.grad.clone() for p in nets[0].parameters()]
+    gathered = [torch.empty_like(unreduced[0]) for _ in range(2)]
+    dist.all_gather(gathered, unreduced[0])
+    if rank == 0:
+        torch.save(
+            {"wrapped": wrapped, "whole": whole, "bare_differs": float((gathered[0] - gathered[1]).abs().max())},
+            folder / "second_order.pt",
+        )
+
+
+def main(folder: Path) -> None:
+    """All cases."""
+    dist.init_process_group("gloo")
+    second_order(folder)
+    for method in tiny.METHODS:
+        train(tiny.recipe(method, folder / f"{method}-2", precision="fp64"), quiet=True)
+        train(tiny.recipe(method, folder / f"{method}-2-micro", precision="fp64", micro_batch=2), quiet=True)
+    train(tiny.recipe("ddgan", folder / "resumed", precision="fp64"), quiet=True)  # begun by one process
+
+    # One process is told to stop; both must leave after the same step.
+    if dist.get_rank() == 1:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    long = tiny.recipe("ddpm", folder / "stopped", steps=100_000, checkpoint_every=100_000, log_every=1000)
+    outcome = train(long, quiet=True)
+    steps = [torch.zeros(1, dtype=torch.int64) for _ in range(2)]
+    dist.all_gather(steps, torch.tensor([outcome.step]))
+    assert outcome.code == 75, outcome
+    assert steps[0] == steps[1], steps
+    dist.barrier()
+    if dist.get_rank() == 0:
+        (folder / "stopped.txt").write_text(str(outcome.step))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
