@@ -26,7 +26,7 @@ from .journal import Journal
 from .moments import Moments
 from .players import Nets, Player
 from .sampling import draw_chunks
-from .stopping import DONE, RESUMABLE, Stop
+from .stopping import DIVERGED, DONE, RESUMABLE, Stop
 from .watchers import Watchers
 from .world import World
 
@@ -34,7 +34,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
 
 
 class Diverged(GentoolError):
-    """A loss or gradient was not finite; the weights are those before it."""
+    """A gradient was not finite; the weights are those before it."""
+
+    exit_code = DIVERGED
 
 
 class Loop:

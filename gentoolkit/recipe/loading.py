@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve, field, frozen
 
@@ -108,7 +108,7 @@ def _load(tree: Table, path: Path | None, nproc: int, files: bool, trust_local: 
     if problems or isinstance(recipe, Partial):
         raise RecipeError(problems)
     name = recipe.run.name or (path.stem if path else "unnamed")
-    recipe = evolve(recipe, run=evolve(recipe.run, name=name))
+    recipe = evolve(cast(Any, recipe), run=evolve(cast(Any, recipe.run), name=name))
     try:
         values = values_of(recipe, tree)
     except GentoolError as error:

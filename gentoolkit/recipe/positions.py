@@ -8,6 +8,7 @@ never judges: on text that is not TOML it stops and returns what it has, and `to
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from bisect import bisect_right
@@ -61,10 +62,8 @@ def scan(text: str) -> dict[Keys, Position]:
         TooDeep: nesting beyond `DEEPEST`.
     """
     scanner = _Scanner(text)
-    try:
+    with contextlib.suppress(_Lost):
         scanner.document()
-    except _Lost:
-        pass
     return scanner.found
 
 

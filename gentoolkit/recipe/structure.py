@@ -14,8 +14,9 @@ from typing import Any
 import attrs
 from cattrs import AttributeValidationNote, ClassValidationError, IterableValidationNote
 
-from gentoolkit.registry import REQUIRED, Component, GentoolError, Option, RunRef, get_registry, options, slot_of
+from gentoolkit.registry import REQUIRED, Component, GentoolError, Option, RunRef, options, slot_of
 
+from .naming import a, component_called, names_in, unknown_option
 from .nearest import nearest
 from .nodes import UNKNOWN, Dropped, Leaf, Node, Table, closest, leaves, named, over, plain, table_from
 from .origins import anchored, words
@@ -125,7 +126,7 @@ class _Structuring:
             if key not in known and not (key == "use" and issubclass(cls, Component)):
                 meant = nearest(key, known)
                 misspelt.update(meant)
-                errors.append(_noted(_unknown(key, node, known, owner, meant), key))
+                errors.append(_noted(unknown_option(key, node, known, owner, meant), key))
         for name, option in known.items():
             try:
                 right[name] = self.option(option, table.entries.get(name), owner)
@@ -188,7 +189,8 @@ class _Structuring:
     def parts(self, option: Option, node: Node | None) -> dict[str, Any]:
         """Several components of a kind, by name."""
         slot, _ = slot_of(option.type)
-        assert slot is not None and issubclass(slot, Component)
+        assert slot is not None
+        assert issubclass(slot, Component)
         if node is None:
             raise Mistake(f"a table of {slot.slot}s by name is missing", option.help)
         if isinstance(node, Leaf) or isinstance(node.entries.get("use"), Leaf):
@@ -217,19 +219,19 @@ class _Structuring:
                 raise Told
             if not isinstance(node.value, str):
                 label = f"this is {got(node.value)}"
-                raise Mistake(f"{_a(slot.slot)} is named by text, or by a table with `use`", label, _tables_hint(node.value))
+                raise Mistake(f"{a(slot.slot)} is named by text, or by a table with `use`", label, _tables_hint(node.value))
             node = named(node)
         use = node.use
         if use is UNKNOWN:
             raise Told
         if use is None and "use" not in node.entries:
-            known = _names(slot)
+            known = names_in(slot)
             hint = "use = " + " or ".join(f'"{n}"' for n in known[:4]) if known else ""
             raise Mistake(f"no {slot.slot} is named here", "`use` is missing", hint)
         try:
             if not isinstance(use, str):
-                raise Mistake(f"`use` must be the name of {_a(slot.slot)}", f"this is {got(use)}")
-            cls = _find(slot, use)
+                raise Mistake(f"`use` must be the name of {a(slot.slot)}", f"this is {got(use)}")
+            cls = component_called(use, slot)
         except Mistake as error:
             raise Incomplete("no component", [_noted(error, "use")], slot) from None
         made: Component = self.options(cls, node, f"{slot.slot} '{cls.name}'")
@@ -265,9 +267,9 @@ def _absent(option: Option, owner: str) -> Any:
         return option.default
     slot, _ = slot_of(option.type)
     if slot is not None and issubclass(slot, Component):
-        known = _names(slot)[:4]
+        known = names_in(slot)[:4]
         hint = f"{option.name} = " + " or ".join(f'"{n}"' for n in known) if known and owner != "a recipe" else ""
-        needed = f"a table [{option.name}]" if owner == "a recipe" else _a(slot.slot)
+        needed = f"a table [{option.name}]" if owner == "a recipe" else a(slot.slot)
         raise Absent(f"{owner} needs {needed}", f"{option.name}: {option.help}", hint)
     raise Absent(f"{owner} needs the option '{option.name}'", f"{option.name}, {expected(option.type)}: {option.help}")
 
@@ -288,43 +290,6 @@ def _path(node: Node) -> Any:
     return anchored(node.value, node.folder) if isinstance(node, Leaf) and isinstance(node.value, str) else plain(node)
 
 
-def _find(slot: type[Component], use: str) -> type[Component]:
-    try:
-        cls = get_registry().find(slot.slot, use)
-    except GentoolError as error:
-        near = list(getattr(error, "near", ()))
-        if "/" in use and near and all("/" not in n for n in near):
-            near = [f"{n}/{use.partition('/')[2]}" for n in near]
-        meant = nearest(use, near) or near[:1] if "/" in use else nearest(use, near)
-        label = f"did you mean '{meant[0]}'?" if meant else ("there are: " + ", ".join(near) if near else "")
-        if use.startswith("local/") and "local" not in get_registry().plugins:
-            sentence = f"{slot.slot} '{use}' is code of yours, and the recipe names no file of yours"
-            raise Mistake(sentence, "", '[local] modules = ["my_file.py"]') from None
-        raise Mistake(str(error), label and f"{label}   (gentool components {slot.slot})") from None
-    if not issubclass(cls, slot):
-        raise Mistake(f"{slot.slot} '{use}' is no {slot.__name__}, which this option takes")
-    return cls
-
-
-def _names(slot: type[Component]) -> list[str]:
-    return list(dict.fromkeys(e.name for e in get_registry().entries(slot.slot, only="")))
-
-
-def _unknown(key: str, node: Node, known: Mapping[str, Option], owner: str, near: list[str]) -> Mistake:
-    if isinstance(node, Leaf) and isinstance(node.value, Dropped) and not node.value.found:
-        sentence = f"there is nothing to drop: no option '{key}' in {owner}"
-    elif owner == "a recipe":
-        sentence = f"no table '{key}' in a recipe"
-    else:
-        sentence = f"no option '{key}' in {owner}"
-    if near:
-        label = f"did you mean '{near[0]}'?"
-    else:
-        label = "it has " + ", ".join(list(known)[:12]) if known else "it has no options"
-    slot, _, name = owner.partition(" '")
-    return Mistake(sentence, label + (f"   (gentool explain {slot} {name[:-1]})" if name else ""))
-
-
 def _wrong(error: Exception, what: str, option: Option) -> Mistake:
     """The one mistake to tell of a value that is not of its type: the first item's, in a list."""
     item = ""
@@ -343,10 +308,6 @@ def _wrong(error: Exception, what: str, option: Option) -> Mistake:
 def _noted(error: Exception, name: str) -> Exception:
     error.__notes__ = [*getattr(error, "__notes__", []), AttributeValidationNote(f"at {name}", name, Any)]
     return error
-
-
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
 
 
 def _tables_hint(value: Any) -> str:

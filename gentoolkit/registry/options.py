@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform, get_t
 import attrs
 
 if TYPE_CHECKING:
-    from .component import Component
+    pass
 
 T = TypeVar("T")
 REQUIRED: Any = attrs.NOTHING

@@ -60,3 +60,10 @@ def largest_difference(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -
 def identical(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     """Whether two tables hold the same bits."""
     return a.keys() == b.keys() and all(torch.equal(x, b[name]) for name, x in a.items())
+
+
+def state_passing_over(folder: Path) -> dict[str, torch.Tensor]:
+    """As `state`, where an older checkpoint may be damaged."""
+    path = checkpoints.committed(folder / "checkpoints")[0][1]
+    assert checkpoints.damage(path) is None
+    return checkpoints.load(path, World(0, 1, torch.device("cpu")))[1]

@@ -9,25 +9,7 @@ from gentoolkit.registry import plugins
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from toys import toy_registry  # noqa: E402
-
-GOOD = """\
-[data]
-use = "pictures"
-source = "pictures"
-
-[model.denoiser]
-use = "net"
-width = 32
-
-[method]
-use = "gan"
-discriminator = "judge"
-
-[training]
-steps = 1000
-batch_size = 32
-"""
+from toys import GOOD, toy_registry
 
 
 @pytest.fixture(autouse=True)

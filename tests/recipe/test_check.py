@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import GOOD
-from toys import Toys
+from toys import GOOD, Toys
 
 from gentoolkit.components.denoisers import Denoiser
 from gentoolkit.components.discriminators import Discriminator
@@ -122,9 +121,13 @@ class Number(Metric):
 def toy(toys):
     SEEN.clear()
     parts = {
-        "lr_schedule": {"rate": Rate}, "optimizer": {"opt": Opt}, "discriminator": {"eye": Eye}, "method": {"way": Way},
-        "denoiser": {"faulty": Faulty}, "metric": {"number": Number},
-    }  # fmt: skip
+        "lr_schedule": {"rate": Rate},
+        "optimizer": {"opt": Opt},
+        "discriminator": {"eye": Eye},
+        "method": {"way": Way},
+        "denoiser": {"faulty": Faulty},
+        "metric": {"number": Number},
+    }
     toys.plugins["toy"] = Plugin("toy", "toys", "toy-plugin 3.1", loaded=Toys(parts))
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import GOOD
+from toys import GOOD
 
 from gentoolkit.recipe import find, load, shipped
 from gentoolkit.registry import GentoolError

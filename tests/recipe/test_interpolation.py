@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import GOOD
+from toys import GOOD
 
 from gentoolkit.recipe import RecipeError, load
 

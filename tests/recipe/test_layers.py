@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from conftest import GOOD
+from toys import GOOD
 
 from gentoolkit.recipe import RecipeError, load
 from gentoolkit.recipe.layers import from_file, from_python, with_arguments
@@ -70,11 +70,22 @@ def test_arguments_are_one_layer_above_the_file(write):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-3", 0.001), ("675_000", 675_000), ("true", True), ("True", "True"), ("", ""), ("'a b'", "a b"), ("a/b.toml", "a/b.toml"),
-        ("2026-01-02", "2026-01-02"), ("{ use = 'x' }", {"use": "x"}), ("s3://a/b?c=d", "s3://a/b?c=d"), ("[1,\n2]", [1, 2]),
-        ("1\ny = 2", "1\ny = 2"), ("1 # one", "1 # one"), ("a # b", "a # b"),
+        ("1e-3", 0.001),
+        ("675_000", 675_000),
+        ("true", True),
+        ("True", "True"),
+        ("", ""),
+        ("'a b'", "a b"),
+        ("a/b.toml", "a/b.toml"),
+        ("2026-01-02", "2026-01-02"),
+        ("{ use = 'x' }", {"use": "x"}),
+        ("s3://a/b?c=d", "s3://a/b?c=d"),
+        ("[1,\n2]", [1, 2]),
+        ("1\ny = 2", "1\ny = 2"),
+        ("1 # one", "1 # one"),
+        ("a # b", "a # b"),
     ],
-)  # fmt: skip
+)
 def test_values_of_arguments(text, value):
     assert plain(with_arguments(from_python({}), [f"a={text}"])) == {"a": value}
 
@@ -161,6 +172,10 @@ def test_a_list_of_lists_of_files_is_bounded(write):
 
 def test_the_nearest_place_of_what_is_not_written(write):
     made = tree(write, "[a]\nuse = 'x'\n[b]\ny = 1\n")
-    assert [(str(o), exact) for o, exact in (closest(made, ("a", "q")), closest(made, ("b", "q", "r")), closest(made, ("b", "y")))] == [
-        ("r.toml:2", False), ("r.toml:3", False), ("r.toml:4", True),
-    ]  # fmt: skip
+    assert [
+        (str(o), exact) for o, exact in (closest(made, ("a", "q")), closest(made, ("b", "q", "r")), closest(made, ("b", "y")))
+    ] == [
+        ("r.toml:2", False),
+        ("r.toml:3", False),
+        ("r.toml:4", True),
+    ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from conftest import GOOD
+from toys import GOOD
 
 from gentoolkit.recipe import RecipeError, differences, load
 from gentoolkit.registry import GentoolError, get_registry
@@ -41,7 +41,8 @@ def test_components_of_a_file_are_used_by_class_name(write, code):
     net = made.recipe.model.denoiser
     assert (net.name, net.width, net.slot) == ("local/MyNet", 32, "denoiser")
     assert [f.path for f in made.local] == [code]
-    assert 'use = "local/MyNet@1"' in made.resolved and f'modules = ["{code}"]' in made.resolved
+    assert 'use = "local/MyNet@1"' in made.resolved
+    assert f'modules = ["{code}"]' in made.resolved
     assert [e.summary for e in get_registry().entries("denoiser", only="local")] == ["A network of mine."]
 
 
@@ -85,7 +86,7 @@ def test_two_files_of_one_name_are_both_copied(write, code, tmp_path):
 def test_a_file_that_changed_meanwhile_is_not_copied(write, code, tmp_path):
     made = load(write(RECIPE))
     code.write_text("")
-    with pytest.raises(GentoolError, match="mine/net.py has changed since it was loaded"):
+    with pytest.raises(GentoolError, match=r"mine/net\.py has changed since it was loaded"):
         made.write(tmp_path / "run")
 
 
@@ -115,7 +116,9 @@ def test_files_that_cannot_be_used(write, code, content, message):
     with pytest.raises(RecipeError) as caught:
         load(write(RECIPE))
     (problem,) = caught.value.problems
-    assert problem.sentence.startswith(message) and problem.path == "local.modules" and str(problem.origin) == "r.toml:17"
+    assert problem.sentence.startswith(message)
+    assert problem.path == "local.modules"
+    assert str(problem.origin) == "r.toml:17"
 
 
 def test_two_files_with_one_class_are_refused(write, code, tmp_path):

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import GOOD
+from toys import GOOD
 
 from gentoolkit.recipe import RecipeError, load
 from gentoolkit.registry import GentoolError

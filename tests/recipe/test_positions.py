@@ -42,7 +42,8 @@ def test_positions_of_every_kind_of_key():
     assert found["data", "a.b"] == Position(14, 0, 16)
     assert found["data", "a.b", "lit eral"] == Position(15, 0, 10, "date")
     assert found["many", "one"].line == 17
-    assert ("model", "list", "inside") not in found and ("not", "a") not in found
+    assert ("model", "list", "inside") not in found
+    assert ("not", "a") not in found
 
 
 def keys_of(table, above=()):
@@ -53,8 +54,30 @@ def keys_of(table, above=()):
 
 
 PIECES = st.sampled_from(
-    [*"ab.=[]{},\"'#\n \\", "a", "b.c", "[a]", "[[b]]", "[a.b]\n", "x = 1\n", "y = {a = 1}\n", "z = [1, {q = 2}]\n", '"k"']
-    + ["'''", '"""', "\n\n", " = ", "1.5", "true", "é", "\t", "\r\n", '"a.b" = "#"\n', "c.d = '='\n", "1979-05-27 07:32:00"]
+    [
+        *"ab.=[]{},\"'#\n \\",
+        "a",
+        "b.c",
+        "[a]",
+        "[[b]]",
+        "[a.b]\n",
+        "x = 1\n",
+        "y = {a = 1}\n",
+        "z = [1, {q = 2}]\n",
+        '"k"',
+        "'''",
+        '"""',
+        "\n\n",
+        " = ",
+        "1.5",
+        "true",
+        "é",
+        "\t",
+        "\r\n",
+        '"a.b" = "#"\n',
+        "c.d = '='\n",
+        "1979-05-27 07:32:00",
+    ]
 )
 
 

@@ -3,10 +3,9 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from conftest import GOOD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toys import Net
+from toys import GOOD, Net
 
 from gentoolkit.recipe import RecipeError, differences, load
 from gentoolkit.registry import GentoolError
@@ -41,9 +40,14 @@ def test_every_value_is_there_with_its_origin(write):
     made = load(write(RICH, b=GOOD), ["training.steps=5", "data.size=64"])
     table = tomllib.loads(made.resolved)
     assert table["model"]["denoiser"] == {
-        "use": "net@1", "width": 32, "mults": [1, 2], "dropout": "none", "attention": False, "activation": "silu",
+        "use": "net@1",
+        "width": 32,
+        "mults": [1, 2],
+        "dropout": "none",
+        "attention": False,
+        "activation": "silu",
         "start": {"path": made.recipe.model.denoiser.start.path, "weights": "ema"},
-    }  # fmt: skip
+    }
     assert table["process"]["schedule"] == {"use": "vp@1", "beta_max": 20.0}
     assert table["method"]["regularizers"] == {"odd name": {"use": "r1@1", "gamma": 1.0, "every": 1, "scale_by_every": False}}
     assert table["drop"] == ["method.extra"]
@@ -95,18 +99,32 @@ def test_a_component_that_nobody_registered_cannot_be_repeated(write):
 @pytest.mark.parametrize(
     ("argument", "counts"),
     [
-        ("model.denoiser.width=40", True), ("training.seed=1", True), ("ema.decay=0.5", True), ("process.steps=3", True),
-        ("method.optimizers.denoiser.lr=0.1", True), ("sampler.steps=2", True), ("training.micro_batch=8", True),
-        ("run.name=x", False), ("run.folder=/tmp/x", False), ("data.source=elsewhere", False), ("training.log_every=7", False),
-        ("training.checkpoint_every=7", False), ("training.resume=never", False), ("training.workers=2", False),
-        ("observers.grid.every=9", False), ("metrics.fid=fid", False), ("training.steps=2000", False), ("training.steps=10", True),
+        ("model.denoiser.width=40", True),
+        ("training.seed=1", True),
+        ("ema.decay=0.5", True),
+        ("process.steps=3", True),
+        ("method.optimizers.denoiser.lr=0.1", True),
+        ("sampler.steps=2", True),
+        ("training.micro_batch=8", True),
+        ("run.name=x", False),
+        ("run.folder=/tmp/x", False),
+        ("data.source=elsewhere", False),
+        ("training.log_every=7", False),
+        ("training.checkpoint_every=7", False),
+        ("training.resume=never", False),
+        ("training.workers=2", False),
+        ("observers.grid.every=9", False),
+        ("metrics.fid=fid", False),
+        ("training.steps=2000", False),
+        ("training.steps=10", True),
     ],
-)  # fmt: skip
+)
 def test_which_differences_are_changes(write, argument, counts):
     old, new = load(write()), load(write(), [argument])
     found = differences(old, new)
     path = argument.partition("=")[0]
-    assert {d.path for d in found if d.path.startswith(path)} and all(d.change == counts for d in found)
+    assert {d.path for d in found if d.path.startswith(path)}
+    assert all(d.change == counts for d in found)
     if path != "training.steps":
         assert (old.run_id != new.run_id) == counts
 
@@ -132,7 +150,9 @@ def test_the_identity_ignores_how_a_recipe_is_written(write):
             "model.denoiser = {width = 32, use = 'net@1'}\n" + GOOD.replace('[model.denoiser]\nuse = "net"\nwidth = 32\n', "")
         )
     )
-    assert one.run_id == other.run_id and len(one.run_id) == 12 and int(one.run_id, 16) >= 0
+    assert one.run_id == other.run_id
+    assert len(one.run_id) == 12
+    assert int(one.run_id, 16) >= 0
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -152,4 +172,5 @@ def test_any_values_survive(write, width, mults, dropout, name, lr, part):
     first = load(values)
     again = load(write(first.resolved, "recipe.toml"))
     assert (again.recipe, again.resolved, again.run_id) == (first.recipe, first.resolved, first.run_id)
-    assert again.recipe.model.denoiser.dropout == dropout and part in again.recipe.method.regularizers
+    assert again.recipe.model.denoiser.dropout == dropout
+    assert part in again.recipe.method.regularizers

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from conftest import GOOD
+from toys import GOOD
 
 from gentoolkit.recipe import RecipeError, load
 from gentoolkit.recipe.strict import strict_converter
@@ -13,26 +13,56 @@ from gentoolkit.registry import RunRef
 @pytest.mark.parametrize(
     ("value", "hint", "made"),
     [
-        (3, float, 3.0), (3, int, 3), (True, bool, True), ("3", str, "3"), ([1, 2], tuple[int, ...], (1, 2)), ([], tuple[int, ...], ()),
-        ([1, 2.5], tuple[float, float], (1.0, 2.5)), ([["a"]], list[tuple[str, ...]], [("a",)]), (None, int | None, None),
-        ({"a": 1}, dict[str, float], {"a": 1.0}), (3, float | int, 3), (3.5, int | float, 3.5), ("x", int | str, "x"),
-        (2, Literal[1, 2], 2), ("runs/a", RunRef, RunRef("runs/a")), ({"path": "a", "weights": "raw"}, RunRef, RunRef("a", "raw")),
+        (3, float, 3.0),
+        (3, int, 3),
+        (True, bool, True),
+        ("3", str, "3"),
+        ([1, 2], tuple[int, ...], (1, 2)),
+        ([], tuple[int, ...], ()),
+        ([1, 2.5], tuple[float, float], (1.0, 2.5)),
+        ([["a"]], list[tuple[str, ...]], [("a",)]),
+        (None, int | None, None),
+        ({"a": 1}, dict[str, float], {"a": 1.0}),
+        (3, float | int, 3),
+        (3.5, int | float, 3.5),
+        ("x", int | str, "x"),
+        (2, Literal[1, 2], 2),
+        ("runs/a", RunRef, RunRef("runs/a")),
+        ({"path": "a", "weights": "raw"}, RunRef, RunRef("a", "raw")),
     ],
-)  # fmt: skip
+)
 def test_values_of_the_right_type(value, hint, made):
     got = strict_converter().structure(value, hint)
-    assert got == made and type(got) is type(made)
+    assert got == made
+    assert type(got) is type(made)
 
 
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
-        ("false", bool), (1, bool), (1.0, int), (1.9, int), (True, int), (True, float), ("1", float), (1, str), ("ab", tuple[str, ...]),
-        ([1], tuple[int, int]), ([1.5], tuple[int, ...]), ({"a": 1}, tuple[str, ...]), (None, int), ([1], dict[str, int]),
-        ({"a": "b"}, dict[str, int]), ("3", int | None), (True, Literal[1, 2]), ([], int | str), (3, RunRef),
-        ({"path": "a", "weight": "raw"}, RunRef), ({"path": "a", "weights": "old"}, RunRef),
+        ("false", bool),
+        (1, bool),
+        (1.0, int),
+        (1.9, int),
+        (True, int),
+        (True, float),
+        ("1", float),
+        (1, str),
+        ("ab", tuple[str, ...]),
+        ([1], tuple[int, int]),
+        ([1.5], tuple[int, ...]),
+        ({"a": 1}, tuple[str, ...]),
+        (None, int),
+        ([1], dict[str, int]),
+        ({"a": "b"}, dict[str, int]),
+        ("3", int | None),
+        (True, Literal[1, 2]),
+        ([], int | str),
+        (3, RunRef),
+        ({"path": "a", "weight": "raw"}, RunRef),
+        ({"path": "a", "weights": "old"}, RunRef),
     ],
-)  # fmt: skip
+)
 def test_values_of_another_type_are_refused(value, hint):
     with pytest.raises((ValueError, ExceptionGroup)):
         strict_converter().structure(value, hint)
@@ -43,9 +73,15 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_tree(write):
     with pytest.raises(RecipeError) as caught:
         load(write(text + "[method.optimizers.denoiser]\nlr = -1\n[sampler]\nuse = 'nobody'\n[metrics.a]\nb = 1\n"))
     assert [p.path for p in caught.value.problems] == [
-        "model.denoiser.new", "model.denoiser.width", "model.denoiser.mults", "method.optimizers.denoiser.lr", "sampler.use",
-        "training.batch_sizee", "training.steps", "metrics.a",
-    ]  # fmt: skip
+        "model.denoiser.new",
+        "model.denoiser.width",
+        "model.denoiser.mults",
+        "method.optimizers.denoiser.lr",
+        "sampler.use",
+        "training.batch_sizee",
+        "training.steps",
+        "metrics.a",
+    ]
 
 
 def test_options_that_are_tables_of_plain_values(write):
@@ -86,7 +122,8 @@ def test_paths_are_relative_to_what_names_them(write, tmp_path):
     assert load("deep/r.toml").recipe.data.source == str(tmp_path / "pictures")
     assert load("deep/r.toml", ["data.source=../x"]).recipe.data.source == str(tmp_path.parent / "x")
     assert load("deep/r.toml", ["data.source=https://a/../b"]).recipe.data.source == "https://a/../b"
-    assert load("deep/r.toml").recipe.run.folder.endswith("/x") and "~" not in load("deep/r.toml").recipe.run.folder
+    assert load("deep/r.toml").recipe.run.folder.endswith("/x")
+    assert "~" not in load("deep/r.toml").recipe.run.folder
     assert load({"extends": "b.toml", "data": {"source": "y"}}).recipe.data.source == str(tmp_path / "y")
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
 from gentoolkit.components.data import Data, DataSpec
 from gentoolkit.components.denoisers import Denoiser
 from gentoolkit.components.discriminators import Discriminator
@@ -19,6 +16,24 @@ from gentoolkit.components.samplers import Sampler
 from gentoolkit.components.schedules import Schedule
 from gentoolkit.registry import Registrar, Registry, RunRef, component, hookimpl, opt
 from gentoolkit.registry.plugins import Plugin
+
+GOOD = """\
+[data]
+use = "pictures"
+source = "pictures"
+
+[model.denoiser]
+use = "net"
+width = 32
+
+[method]
+use = "gan"
+discriminator = "judge"
+
+[training]
+steps = 1000
+batch_size = 32
+"""
 
 
 @component
@@ -268,6 +283,3 @@ def toy_registry() -> Registry:
     claim = "two distributions claim the namespace 'twice': one 1.0 and two 2.0"
     registry.plugins["twice"] = Plugin("twice", "toys", "one 1.0 and two 2.0", status="conflict", reason=claim)
     return registry
-
-
-sys.modules.setdefault("toys", ModuleType("toys"))

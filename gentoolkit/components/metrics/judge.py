@@ -27,7 +27,7 @@ class Judge:
         from sklearn.kernel_approximation import Nystroem
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         order = np.random.Generator(np.random.Philox(key=0)).permutation(len(images))
         cut = max(1, int(HELD_OUT * len(images)))

@@ -1,0 +1,186 @@
+"""What the loop promises besides resuming: order, noise, averages, divergence, observers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gentoolkit
+from gentoolkit.components.methods import Terms
+from gentoolkit.engine import journal
+from gentoolkit.engine.average import decay_at
+from gentoolkit.engine.feed import Order, Positions
+from gentoolkit.engine.loop import Diverged
+from gentoolkit.engine.train import train
+from gentoolkit.recipe.tree import Ema
+
+from . import tiny
+
+
+@settings(max_examples=30, deadline=None)
+@given(size=st.integers(1, 400), seed=st.integers(0, 5), epoch=st.integers(0, 3))
+def test_an_epoch_is_a_permutation(size: int, seed: int, epoch: int) -> None:
+    positions = np.arange(epoch * size, (epoch + 1) * size)
+    indices = Order(seed, size).indices(positions)
+    assert sorted(indices.tolist()) == list(range(size))
+    some = positions[:: max(1, size // 7)]
+    assert Order(seed, size).indices(some).tolist() == indices[some - positions[0]].tolist()
+
+
+def test_epochs_and_seeds_are_ordered_differently() -> None:
+    first, second = (Order(0, 100).indices(np.arange(100) + 100 * epoch).tolist() for epoch in (0, 1))
+    assert first != second
+    assert first != Order(1, 100).indices(np.arange(100)).tolist()
+
+
+@settings(max_examples=20, deadline=None)
+@given(world=st.sampled_from([1, 2, 4, 8]), start=st.integers(0, 9))
+def test_batches_are_the_same_for_any_number_of_processes(world: int, start: int) -> None:
+    def batch(number: int) -> list[int]:
+        share = 8 // world
+        ranks = [Positions(Order(0, 30), 8, (r * share, (r + 1) * share), start) for r in range(world)]
+        streams = [iter(r) for r in ranks]
+        for _ in range(number):
+            parts = [next(s)[1].tolist() for s in streams]
+        return [i for part in parts for i in part]
+
+    whole = iter(Positions(Order(0, 30), 8, (0, 8), 0))
+    expected = [next(whole)[1].tolist() for _ in range(start + 3)]
+    assert batch(3) == expected[start + 2]
+
+
+def test_the_average_forgets_the_start_at_once_and_then_keeps_its_decay() -> None:
+    assert decay_at(Ema(decay=0.999), 0, 8) == pytest.approx(0.1)
+    assert decay_at(Ema(decay=0.999), 10**6, 8) == 0.999
+    assert decay_at(Ema(decay=None, half_life=800), 10**6, 8) == pytest.approx(0.5 ** (1 / 100))
+    assert decay_at(Ema(decay=0.0), 5, 8) == 0.0
+
+
+def test_without_an_average_the_ema_is_the_weights(tmp_path: Path) -> None:
+    table = {**tiny.recipe("ddgan", tmp_path / "run"), "ema": {"decay": 0.0}}
+    train(table, quiet=True)
+    _, state = tiny.state(tmp_path / "run")
+    averaged = {k.removeprefix("ema/"): v for k, v in state.items() if k.startswith("ema/")}
+    assert len(averaged) == 6
+    for name, value in averaged.items():
+        assert torch.equal(value, state["net/" + name])
+
+
+@pytest.mark.parametrize("method", tiny.METHODS)
+def test_bf16_trains_and_stays_near_fp32(tmp_path: Path, method: str) -> None:
+    for precision in ("fp32", "bf16"):
+        train(tiny.recipe(method, tmp_path / precision, precision=precision), quiet=True)
+    logs = [journal.read(tmp_path / p / "metrics.jsonl")[0] for p in ("fp32", "bf16")]
+    for name, value in logs[0].items():
+        if name.startswith(("denoiser/", "discriminator/adv")) and "norm" not in name:
+            assert logs[1][name] == pytest.approx(value, rel=0.03, abs=0.03), name
+            assert logs[1][name] != value, f"{name}: bf16 was not used"
+
+
+def test_clipping_bounds_the_step(tmp_path: Path) -> None:
+    table = tiny.recipe("ddpm", tmp_path / "run", clip=1e-12, steps=1)
+    table["method"] = {"use": "ddpm", "optimizers": {"denoiser": {"use": "sgd", "lr": 1.0}}}
+    train(table, quiet=True)
+    clipped = tiny.state(tmp_path / "run")[1]
+    table = tiny.recipe("ddpm", tmp_path / "free", steps=1)
+    table["method"] = {"use": "ddpm", "optimizers": {"denoiser": {"use": "sgd", "lr": 1e-30}}}
+    train(table, quiet=True)
+    start = tiny.state(tmp_path / "free")[1]
+    for name, value in start.items():
+        if name.startswith("net/"):
+            torch.testing.assert_close(clipped[name], value, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_gradient_that_is_not_finite_stops_the_run_before_weights_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    from gentoolkit.components.methods.gaussian_steps import GaussianSteps
+
+    honest = GaussianSteps.denoiser
+    calls = []
+
+    def poisoned(self: Any, nets: Any, batch: Any, rng: Any, active: Any) -> Terms:
+        terms = honest(self, nets, batch, rng, active)
+        calls.append(1)
+        if len(calls) == 4:  # in step 3: the log is read after step 6
+            terms = Terms({k: v * float("nan") for k, v in terms.values.items()}, terms.t)
+        return terms
+
+    def table(folder: str, **training: Any) -> dict[str, Any]:
+        made = tiny.recipe("ddpm", tmp_path / folder, checkpoint_every=100, **training)
+        return {**made, "method": {"use": "ddpm", "optimizers": {"denoiser": {"use": optimizer, "lr": 1e-3}}}}
+
+    train(table("three", steps=3), quiet=True)
+    monkeypatch.setattr(GaussianSteps, "denoiser", poisoned)
+    seen = {}
+    from gentoolkit.engine.loop import Loop
+
+    log = Loop.log
+
+    def look(self: Loop, *args: Any) -> None:
+        seen.update({f"net/denoiser/{k}": v.clone() for k, v in self.nets.modules["denoiser"].state_dict().items()})
+        log(self, *args)
+
+    monkeypatch.setattr(Loop, "log", look)
+    with pytest.raises(Diverged, match=r"not finite.*denoiser/simple") as caught:
+        train(table("poisoned", log_every=6), quiet=True)
+    assert caught.value.exit_code == 70
+    assert len(calls) == 6
+    _, before = tiny.state(tmp_path / "three")
+    for name, value in seen.items():
+        assert torch.equal(value, before[name]), f"{name} was changed by the bad step or one after it"
+    assert not list((tmp_path / "poisoned" / "checkpoints").glob("*")), "nothing of it was saved"
+
+
+def test_observers_change_nothing_and_a_failing_one_is_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gentoolkit.components.observers.sampled_pictures import SamplePictures
+
+    train(tiny.recipe("ddgan", tmp_path / "off"), quiet=True)
+    on = tiny.recipe("ddgan", tmp_path / "on")
+    on["observers"] = {
+        "grid": {"use": "sample-grid", "every": 2, "samples": 9},
+        "loss_per_step": {"use": "loss-per-step", "every": 2},
+    }
+    train(on, quiet=True)
+    assert (tmp_path / "on" / "samples" / "step-00000006.png").stat().st_size > 100
+    assert tiny.identical(tiny.state(tmp_path / "on")[1], tiny.state(tmp_path / "off")[1])
+
+    def broken(self: Any, *args: Any, **more: Any) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("gentoolkit.components.observers.sampled_pictures.scatter", broken)
+    assert SamplePictures is not None
+    on["run"] = {"name": "failing", "folder": str(tmp_path / "failing")}
+    assert train(on, quiet=True).code == 0
+    said = capsys.readouterr().err
+    assert said.count("observer 'grid' failed in sampled and is switched off: RuntimeError: no ink") == 1
+    assert tiny.identical(tiny.state(tmp_path / "failing")[1], tiny.state(tmp_path / "off")[1])
+
+
+def test_n_critic_takes_a_batch_of_its_own_each_time(tmp_path: Path) -> None:
+    table = tiny.recipe("ddgan", tmp_path / "run", steps=1)
+    table["method"] = {**table["method"], "critic_steps": 3}
+    train(table, quiet=True)
+    state = tiny.state(tmp_path / "run")[1]
+    counts = {name.split("/")[1]: int(v) for name, v in state.items() if name.endswith("/step")}
+    assert counts == {"discriminator": 3, "denoiser": 1}
+
+
+def test_sample_i_depends_on_seed_and_i_alone(tmp_path: Path) -> None:
+    train(tiny.recipe("ddgan", tmp_path / "run"), quiet=True)
+    run = gentoolkit.load(tmp_path / "run")
+    many = run.sample(20, seed=3)
+    assert many.shape == (20, 2)
+    assert torch.equal(run.sample(11, seed=3), many[:11])
+    assert not torch.equal(run.sample(11, seed=4), many[:11])
+    assert torch.equal(gentoolkit.load(tmp_path / "run").sample(20, seed=3), many)
+    assert not torch.equal(gentoolkit.load(tmp_path / "run", weights="raw").sample(20, seed=3), many)
