@@ -14,3 +14,16 @@ def network_fits(network: Any, facts: Facts) -> Iterable[Complaint]:
         yield "use", f"it takes {' or '.join(network.kinds)}; data '{facts.data}' gives {facts.kind} of shape {facts.shape}"
     if facts.classes is not None and not network.takes_class:
         yield "use", "it takes no class, but model.condition asks for one", 'set model.condition = "none"'
+
+
+def levels_fit(mults: tuple[int, ...], facts: Facts) -> Iterable[Complaint]:
+    """A complaint where the image's sides are not divisible by the levels."""
+    factor = 2 ** max(len(mults) - 1, 0)
+    if facts.kind == "image" and any(side % factor for side in facts.shape[1:]):
+        size = "x".join(map(str, facts.shape[1:]))
+        deepest = max(n for n in range(1, 32) if not any(side % 2 ** (n - 1) for side in facts.shape[1:]))
+        yield (
+            "mults",
+            f"{len(mults)} levels need sides divisible by {factor}; data '{facts.data}' is {size}",
+            f"{deepest} levels or fewer",
+        )

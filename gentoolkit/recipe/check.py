@@ -141,6 +141,11 @@ class Check:
                     self.problem((*keys, name), f"there is no run in '{value.path}'", "no recipe.toml lies there")
 
 
+def name_from(stem: str) -> str:
+    """A run's name made of a recipe file's: what cannot stand in a folder's name becomes a dash."""
+    return re.sub(r"[^\w.+ -]", "-", stem).lstrip(".+ -") or "unnamed"
+
+
 class _Stop(Exception):
     """Facts are not known from here on."""
 

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from gentoolkit.registry import Facts, GentoolError
 
-from .check import Check
+from .check import Check, name_from
 from .differences import Difference, compared
 from .find import find
 from .interpolation import interpolated
@@ -107,7 +107,7 @@ def _load(tree: Table, path: Path | None, nproc: int, files: bool, trust_local: 
     problems += [*wrong, *check.problems]
     if problems or isinstance(recipe, Partial):
         raise RecipeError(problems)
-    name = recipe.run.name or (path.stem if path else "unnamed")
+    name = recipe.run.name or name_from(path.stem if path else "")
     recipe = evolve(cast(Any, recipe), run=evolve(cast(Any, recipe.run), name=name))
     try:
         values = values_of(recipe, tree)

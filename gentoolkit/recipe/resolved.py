@@ -53,16 +53,16 @@ def values_of(recipe: Recipe, tree: Table) -> dict[Keys, Value]:
     Raises:
         GentoolError: a part is not registered, so that no recipe could name it.
     """
-    found = dict(_values(recipe, (), tree))
+    found = dict(values_below(recipe, (), tree))
     if recipe.run.name is not None and at(tree, ("run", "name")) is None:
         found["run", "name"] = Value(recipe.run.name, "the file's name", False)
     return found
 
 
-def _values(owner: Any, keys: Keys, tree: Table) -> Iterator[tuple[Keys, Value]]:
+def values_below(owner: Any, keys: Keys, tree: Table) -> Iterator[tuple[Keys, Value]]:
     """A section's or component's own values, then its parts'."""
     if isinstance(owner, Component):
-        yield (*keys, "use"), Value(pinned(owner), _origin(tree, (*keys, "use")), _counts(keys))
+        yield (*keys, "use"), Value(pinned(owner), _origin(tree, (*keys, "use")), _counts((*keys, "use")))
     known = options_of(type(owner))
     parts = [name for name, option in known.items() if is_section(option.type) or slot_of(option.type)[0] is not None]
     for name, option in known.items():
@@ -77,9 +77,9 @@ def _values(owner: Any, keys: Keys, tree: Table) -> Iterator[tuple[Keys, Value]]
         if isinstance(value, dict):
             yield here, Value({}, "", False, "table")
             for key, part in value.items():
-                yield from _values(part, (*here, key), tree)
+                yield from values_below(part, (*here, key), tree)
         elif value is not None:
-            yield from _values(value, here, tree)
+            yield from values_below(value, here, tree)
 
 
 def _has_none(hint: Any) -> bool:
@@ -188,3 +188,6 @@ def nested(values: Mapping[Keys, Value]) -> dict[str, Any]:
         else:
             table[keys[-1]] = "none" if value.value is None else value.value
     return root
+
+
+_values = values_below

@@ -62,7 +62,7 @@ class Incomplete(ClassValidationError):
 def structured(tree: Table) -> tuple[Recipe | Partial, list[Problem]]:
     """The recipe, or what of it is sound and the problems."""
     try:
-        recipe: Recipe = _Structuring().options(Recipe, tree, "a recipe")
+        recipe: Recipe = Structuring().options(Recipe, tree, "a recipe")
     except Incomplete as error:
         return Partial(error.partial), [_problem(tree, keys, m) for keys, m in mistakes(error)]
     return recipe, []
@@ -108,7 +108,9 @@ def optional(hint: Any) -> bool:
     return type(None) in typing.get_args(hint)
 
 
-class _Structuring:
+class Structuring:
+    """One pass over a tree, with the converter whose hooks know components."""
+
     def __init__(self) -> None:
         self.converter = strict_converter()
         self.converter.register_structure_hook_factory(
@@ -312,3 +314,6 @@ def _noted(error: Exception, name: str) -> Exception:
 
 def _tables_hint(value: Any) -> str:
     return "a named table in place of [[...]]" if isinstance(value, list) and any(isinstance(v, dict) for v in value) else ""
+
+
+_Structuring = Structuring

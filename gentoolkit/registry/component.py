@@ -64,7 +64,7 @@ class Component:
         raise TypeError(f"{type(self).__name__} has no build(facts, parts)")
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(opt,))
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def component(cls: type[C]) -> type[C]:
     """Make a config class: frozen, keyword-only, every option made by `opt`, a docstring for `gentool explain`."""
     if not (cls.__doc__ or "").strip():
@@ -82,4 +82,5 @@ def component_from(slot: type[C], value: Any) -> C:
     if not isinstance(table, Mapping) or not isinstance(table.get("use"), str):
         raise GentoolError(f"a {slot.slot} is named by a string or by a table with `use`, not {value!r}")
     cls = get_registry().find(slot.slot, table["use"])
-    return cls(**{k: v for k, v in table.items() if k != "use"})  # type: ignore[return-value]
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k != "use"}  # as TOML has no tuples
+    return cls(**values)  # type: ignore[return-value]

@@ -59,7 +59,8 @@ def opt(
     """An option of a component or a section of a recipe.
 
     `default` may be left out (the option must then be given). The default of a field whose type is a slot is
-    written as in a recipe: a name, or a table with `use`; of a section, its class. Bounds apply to a number, or to each of a tuple's.
+    written as in a recipe: a name, or a table with `use`; of a section, its class. Bounds apply to a number, or to each of
+    a tuple's.
     `path` marks a path or URL: in a recipe file a relative one is relative to that file.
     """
     bounds = Bounds(ge, gt, le, lt, choices)
@@ -117,7 +118,7 @@ def frozen_options(cls: type[T], field_transformer: Callable[..., Any] | None = 
     return made
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(opt,))
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def section(cls: type[T]) -> type[T]:
     """A table of a recipe that is always there and has no `use` (process, training, ...)."""
     return frozen_options(cls, slots_from_tables)

@@ -117,9 +117,13 @@ def shapes_and_dtypes_are_as_promised(case: Case) -> None:
         assert bool((outputs(network(case), inputs(case))[1] > 0).all()), "a variance is not positive"
 
 
+@torch.no_grad()
 def float64_agrees_with_float32(case: Case) -> None:
     """The same network at the same place, in both precisions."""
-    double, single = outputs(network(case), inputs(case)), outputs(network(case, torch.float32), inputs(case, dtype=torch.float32))
+    double, single = (
+        outputs(network(case), inputs(case)),
+        outputs(network(case, torch.float32), inputs(case, dtype=torch.float32)),
+    )
     for a, b in zip(double, single, strict=True):
         assert torch.allclose(a, b.double(), rtol=1e-3, atol=1e-3 * float(a.abs().max()))
 

@@ -22,7 +22,7 @@ from .parametrizations import PARAMETRIZATIONS
 from .regularizers import REGULARIZERS
 from .samplers import SAMPLERS
 from .schedules import SCHEDULES
-from .suite import Subject, Suite
+from .suite import Snippets, Subject, Suite
 
 SUITES: Mapping[str, Suite] = {
     "augmentation": AUGMENTATIONS,
@@ -46,7 +46,7 @@ SUITES: Mapping[str, Suite] = {
 
 def plugin_contract(
     namespace: str,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
+    options: Mapping[str, Snippets] | None = None,
     facts: Mapping[str, Iterable[Facts]] | None = None,
 ) -> type:
     """A pytest class that checks every component of a plugin: `TestAcme = plugin_contract("acme")`.
@@ -54,14 +54,16 @@ def plugin_contract(
     Args:
         namespace: the plugin's; `""` for the built-in components.
         options: recipe snippets for components with options that must be given, or whose defaults are too large for a test:
-            `{"denoiser acme/unet": {"width": 16}}`.
+            `{"denoiser acme/unet": {"width": 16}}`; a list of snippets has each of them checked.
         facts: facts to check a component under in place of the suite's own (`tiny_facts(...)` makes some):
             `{"denoiser acme/unet": [tiny_facts("image", (3, 64, 64))]}`.
     """
     options, facts = dict(options or {}), dict(facts or {})
     registry = get_registry()
-    subjects = [Subject.of(e, options) for e in registry.entries(only=namespace)]
-    tests: dict[str, Any] = {"__doc__": f"The contracts of {f'plugin {namespace!r}' if namespace else 'the built-in components'}."}
+    subjects = [s for e in registry.entries(only=namespace) for s in Subject.all_of(e, options)]
+    tests: dict[str, Any] = {
+        "__doc__": f"The contracts of {f'plugin {namespace!r}' if namespace else 'the built-in components'}."
+    }
 
     def test_the_plugin_registers_components(self: Any) -> None:
         plugin = registry.plugins.get(namespace)
@@ -74,7 +76,7 @@ def plugin_contract(
         configs.config_modules_import_no_torch(subjects, registry.plugins[namespace].module)
 
     def test_the_tables_of_this_contract_name_registered_components(self: Any) -> None:
-        known = {name for s in subjects for name in (s.id, s.id.partition("@")[0])}
+        known = {name for s in subjects for name in s.names}
         strange = sorted({*options, *facts} - known)
         assert not strange, f"plugin_contract was given something for {strange}, which plugin '{namespace}' does not register"
 
@@ -90,8 +92,8 @@ def plugin_contract(
     for subject in subjects:
         suite = SUITES.get(subject.entry.slot)
         if suite is not None and subject.config is not None:
-            given = facts.get(subject.id, facts.get(subject.id.partition("@")[0]))
-            found = suite.cases_of(subject.config, given)
+            pinned, plain = subject.names
+            found = suite.cases_of(subject, facts.get(pinned, facts.get(plain)))
             cases.setdefault(suite.name, []).extend(found)
             if not found:
                 tests[f"test_{suite.name}_something_fits_{subject.id}"] = _nothing_fits(subject)

@@ -10,9 +10,15 @@ from attrs import evolve, field, frozen
 
 from gentoolkit.components.model import StepModel
 from gentoolkit.engine.assemble import build
+from gentoolkit.recipe.check import parts_of
 from gentoolkit.registry import Component, Entry, Facts, GentoolError, RunRef
 
 from .written import structured
+
+
+Snippet = Mapping[str, Any]
+Snippets = Snippet | Sequence[Snippet]
+"""Options as a recipe writes them, without `use`; or several such tables, each a component to check."""
 
 
 @frozen(eq=False)
@@ -21,29 +27,46 @@ class Subject:
 
     entry: Entry
     cls: type[Component] | None = None
-    snippet: Mapping[str, Any] = field(factory=dict)
+    snippet: Snippet = field(factory=dict)
     config: Component | None = None
     trouble: str = ""
     """Why there is no class, or no config."""
+    variant: str = ""
+    """Which of several snippets: `a=1 b=2`."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """`denoiser acme/unet@1` and `denoiser acme/unet`, as the tables of a contract may name it."""
+        return f"{self.entry.slot} {self.entry.pinned}", f"{self.entry.slot} {self.entry.name}"
 
     @property
     def id(self) -> str:
-        """`denoiser acme/unet@1`."""
-        return f"{self.entry.slot} {self.entry.pinned}"
+        """`denoiser acme/unet@1`, and the variant if there are several."""
+        return f"{self.names[0]} {self.variant}".strip()
 
     @classmethod
-    def of(cls, entry: Entry, options: Mapping[str, Mapping[str, Any]]) -> Subject:
-        """The subject of a registration, with its snippet from the table that `plugin_contract` was given."""
-        snippet = options.get(f"{entry.slot} {entry.pinned}", options.get(f"{entry.slot} {entry.name}", {}))
+    def all_of(cls, entry: Entry, options: Mapping[str, Snippets]) -> list[Subject]:
+        """The subjects of a registration: one for each of its snippets in the table that `plugin_contract` was given."""
+        pinned, plain = cls(entry).names
+        given = options.get(pinned, options.get(plain, {}))
+        snippets = [given] if isinstance(given, Mapping) else list(given)
         try:
             component = entry.load()
         except GentoolError as error:
-            return cls(entry, trouble=str(error))
-        try:
-            config = structured(component, {"use": entry.pinned, **snippet})
-        except Exception as error:  # whatever is wrong with it, a test of its own tells
-            return cls(entry, component, snippet, trouble=str(error))
-        return cls(entry, component, snippet, config)
+            return [cls(entry, trouble=str(error))]
+        made = []
+        for snippet in snippets:
+            variant = "" if len(snippets) == 1 else " ".join(f"{k}={_short(v)}" for k, v in snippet.items()) or "plain"
+            try:
+                config, trouble = structured(component, {"use": entry.pinned, **snippet}), ""
+            except Exception as error:  # whatever is wrong with it, a test of its own tells
+                config, trouble = None, str(error)
+            made.append(cls(entry, component, snippet, config, trouble, variant))
+        return made
+
+
+def _short(value: Any) -> str:
+    return str(value.get("use", "...")) if isinstance(value, Mapping) else str(value)
 
 
 @frozen(eq=False)
@@ -92,13 +115,17 @@ class Suite:
     """(label, facts) in which a config is checked; those that it says do not fit are left out."""
     checks: Sequence[Check]
 
-    def cases_of(self, config: Any, facts: Iterable[Facts] | None = None) -> list[Case]:
-        """The cases of one config; `facts` are a plugin author's own in place of the suite's."""
+    def cases_of(self, subject: Subject, facts: Iterable[Facts] | None = None) -> list[Case]:
+        """The cases of one subject; `facts` are a plugin author's own in place of the suite's."""
+        config, variant = subject.config, subject.variant
         if facts is not None:
-            return [Case(config, f, f"facts{i}") for i, f in enumerate(facts)]
-        return [Case(config, f, label) for label, f in self.cases(config) if fit(config, f)]
+            found = [(f"facts {i}", f) for i, f in enumerate(facts)]
+        else:
+            found = [(label, f) for label, f in self.cases(config) if fit(config, f)]
+        return [Case(config, f, f"{variant} {label}".strip()) for label, f in found]
 
 
 def fit(config: Any, facts: Facts) -> bool:
-    """Whether a component has no complaint about the facts."""
-    return not [*config.fits(facts), *config.check(facts)]
+    """Whether a component and the parts below it have no complaint about the facts."""
+    parts = [part for _, part in parts_of(config)]
+    return not [*config.fits(facts), *config.check(facts)] and all(fit(part, facts) for part in parts)

@@ -186,3 +186,13 @@ def test_files_that_are_there_are_no_problem(write, tmp_path):
     (tmp_path / "pictures").mkdir()
     assert load(write(), files=True).recipe.data.source == str(tmp_path / "pictures")
     assert load(write(), ["data.source=s3://bucket/x.zip"], files=True).recipe.data.source == "s3://bucket/x.zip"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("r.toml", "r"), ("a b!.v2.toml", "a b-.v2"), (".toml", "toml"), ("...toml", "unnamed"), ("é:x.toml", "é-x")],
+)
+def test_the_name_of_a_run_from_its_file(write, file, name):
+    made = load(write(GOOD, file))
+    assert made.name == made.recipe.run.name == name
+    assert load(write(made.resolved, "again.toml")).name == name

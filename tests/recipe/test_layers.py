@@ -119,10 +119,8 @@ def test_drop_as_an_argument(write):
 
 
 def test_defaults_of_a_part_lie_below_its_table(write):
-    text = (
-        GOOD
-        + "[method.optimizers.denoiser]\nlr = 1e-3\nlr_schedule = 'cosine'\n[method.regularizers.r1]\nevery = 4\n[observers.grid]\nevery = 7"
-    )
+    text = GOOD + "[method.optimizers.denoiser]\nlr = 1e-3\nlr_schedule = 'cosine'\n"
+    text += "[method.regularizers.r1]\nevery = 4\n[observers.grid]\nevery = 7"
     made = load(write(text)).recipe
     adam = made.method.optimizers["denoiser"]
     assert (adam.name, adam.lr, adam.betas, adam.lr_schedule.name) == ("adam", 1e-3, (0.5, 0.9), "cosine")

@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from toys import GOOD
+from toys import GAN, GOOD, R1
 
+from gentoolkit.components.methods import Method
 from gentoolkit.recipe import RecipeError, load
+from gentoolkit.recipe.parts import part_from, table_of
 from gentoolkit.recipe.strict import strict_converter
 from gentoolkit.registry import RunRef
 
@@ -130,3 +132,14 @@ def test_paths_are_relative_to_what_names_them(write, tmp_path):
 def test_pinned_and_plain_names_are_the_same_part(write):
     assert load(write(), ["model.denoiser.use=net@1"]).recipe.model.denoiser.name == "net"
     assert load(write(), ["model.denoiser=acme/unet"]).recipe.model.denoiser.name == "acme/unet"
+
+
+def test_one_part_apart_from_a_recipe():
+    made = part_from(Method, {"use": "gan", "discriminator": "judge", "regularizers": {"x": {"use": "r1", "every": 3}}})
+    assert made == GAN(discriminator="judge", regularizers={"r1": R1(gamma=0.5), "x": R1(every=3)})
+    assert part_from(Method, table_of(made)) == made
+    bare = GAN(discriminator="judge", regularizers={}, extra=None)
+    assert part_from(Method, table_of(bare)) == bare
+    with pytest.raises(RecipeError) as caught:
+        part_from(Method, {"use": "gan", "los": 1, "optimizers": {"denoiser": {"lr": 0}}})
+    assert [p.path for p in caught.value.problems] == ["los", "discriminator", "optimizers.denoiser.lr"]

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gentoolkit.components.model import Condition
-from gentoolkit.components.networks.inputs import Perceptron, level_input, onehot
+from gentoolkit.components.networks.inputs import level_input, onehot
+from gentoolkit.components.networks.layers import Perceptron
 from gentoolkit.diffusion import Level
 from gentoolkit.registry import Facts
 
@@ -23,7 +24,9 @@ class MLPDenoiser(nn.Module):
         dims = torch.Size(facts.shape).numel()
         # One class more than there are labels: the last one stands for a hidden label.
         conditions = 1 + (facts.w or 0) + (0 if facts.classes is None else facts.classes + 1)
-        self.net = Perceptron(dims + conditions, config.width, config.depth, torch.Size(self.shape).numel())
+        self.net = Perceptron(
+            dims + conditions, config.width, config.depth, nn.Linear(config.width, torch.Size(self.shape).numel())
+        )
 
     def forward(self, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """`x_t [B, *shape]` -> raw `[B, raw_channels, ...]`."""
@@ -31,6 +34,6 @@ class MLPDenoiser(nn.Module):
         if condition.w is not None:
             seen.append(condition.w)
         if self.classes is not None:
-            seen.append(onehot(condition, self.classes, x_t.dtype))
+            seen.append(onehot(condition, self.classes, x_t))
         raw: Tensor = self.net(torch.cat(seen, dim=1)).unflatten(1, self.shape)
         return raw

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gentoolkit.components.model import Condition
-from gentoolkit.components.networks.inputs import Perceptron, level_input, onehot, zero_
+from gentoolkit.components.networks.inputs import level_input, onehot
+from gentoolkit.components.networks.layers import Perceptron, ZeroLinear
 from gentoolkit.diffusion import Level
 from gentoolkit.registry import Facts
 
@@ -21,13 +22,13 @@ class MLPDiscriminator(nn.Module):
         self.time_input, self.classes = config.time_input, facts.classes
         dims = torch.Size(facts.shape).numel()
         classes = 0 if facts.classes is None else facts.classes + 1
-        self.net = Perceptron(2 * dims + 1 + classes, config.width, config.depth, 1)
-        zero_(self.net[-1])  # so that D starts undecided: its loss is 2 ln 2
+        # The last layer starts at zero, so that D starts undecided: its loss is 2 ln 2.
+        self.net = Perceptron(2 * dims + 1 + classes, config.width, config.depth, ZeroLinear(config.width, 1))
 
     def forward(self, x_prev: Tensor, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """Logits `[B]`."""
         seen = [x_prev.flatten(1), x_t.flatten(1), level_input(level, self.time_input)[:, None].to(x_t.dtype)]
         if self.classes is not None:
-            seen.append(onehot(condition, self.classes, x_t.dtype))
+            seen.append(onehot(condition, self.classes, x_t))
         logits: Tensor = self.net(torch.cat(seen, dim=1)).squeeze(1)
         return logits

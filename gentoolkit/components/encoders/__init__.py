@@ -19,5 +19,11 @@ class Encoder(Component):
     takes_class: ClassVar[bool] = False
 
     def fits(self, facts: Facts) -> Iterable[Complaint]:
-        """The network's kinds of data and conditions against the recipe's."""
+        """The network's kinds of data and conditions against the recipe's; a latent to infer."""
         yield from network_fits(self, facts)
+        if facts.latent is None:
+            yield (
+                "use",
+                "the recipe has no latent, so there is nothing to infer",
+                'drop = ["method.encoder"], or a model.latent',
+            )

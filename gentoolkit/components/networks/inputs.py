@@ -1,4 +1,13 @@
-"""What networks make of the level and the class before their first layer."""
+"""What networks make of the level and the class before their first layer.
+
+    e(s) = [sin(s f_0), ..., sin(s f_k), cos(s f_0), ..., cos(s f_k)],    f_j = 10000^(-j/k),    k = features/2 - 1
+    embedding = Linear(SiLU(Linear(e(s))))
+
+The scalar s is one of three readings of the same level: `step`, the index t - 1; `time`, the normalised time, times 1000
+where it is embedded, so that it spans what DDPM's 1000 steps span; `log_snr`, clipped to [-20, 20] where it is embedded.
+
+Source: Vaswani et al. (2017); Ho et al. (2020), App. B.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +18,8 @@ from torch import Tensor, nn
 
 from gentoolkit.components.model import Condition
 from gentoolkit.diffusion import Level
+
+TIME_INPUTS = ("step", "time", "log_snr")
 
 
 def level_input(level: Level, name: str) -> Tensor:
@@ -25,32 +36,42 @@ def level_input(level: Level, name: str) -> Tensor:
     return level.index.to(level.time.dtype)
 
 
-def onehot(condition: Condition, classes: int, dtype: torch.dtype) -> Tensor:
-    """The condition's class as `[B, classes + 1]`; the last column stands for a hidden label."""
+def labels(condition: Condition, classes: int, like: Tensor) -> Tensor:
+    """The condition's classes, int64 `[B]`; `classes` stands for a hidden label, and for all where there are none."""
     if condition.y is None:
-        raise ValueError(f"this network was built for {classes} classes and was given none")
-    return nn.functional.one_hot(condition.y, classes + 1).to(dtype)
+        return torch.full((len(like),), classes, device=like.device)
+    return condition.y
 
 
-def zero_(layer: nn.Module) -> None:
-    """Set all parameters of a layer to 0."""
-    for weight in layer.parameters():
-        nn.init.zeros_(weight)
+def onehot(condition: Condition, classes: int, like: Tensor) -> Tensor:
+    """The condition's classes as `[B, classes + 1]` in the dtype of `like [B, ...]`."""
+    return nn.functional.one_hot(labels(condition, classes, like), classes + 1).to(like.dtype)
 
 
-def sinusoidal(value: Tensor, width: int) -> Tensor:
-    """sin and cos of `value [B]` at `width/2` frequencies from 1 down to 1e-4, `[B, width]` (Ho et al., 2020)."""
-    half = width // 2
-    exponent = torch.arange(half, device=value.device, dtype=value.dtype) / max(half - 1, 1)
-    angle = value[:, None] * torch.exp(-math.log(10_000.0) * exponent)
+def sinusoidal(scalar: Tensor, features: int) -> Tensor:
+    """Sines and cosines of `scalar [B]` at geometrically spaced frequencies from 1 to 1e-4, `[B, features]`."""
+    half = features // 2
+    # Computed, not stored: a buffer would be lost when a network built on the meta device is materialised.
+    index = torch.arange(half, device=scalar.device, dtype=scalar.dtype)
+    angle = scalar.unsqueeze(1) * torch.exp(index * (-math.log(10_000) / (half - 1)))
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-class Perceptron(nn.Sequential):
-    """`depth` linear layers of `width` units, each followed by LeakyReLU(0.2), and a linear output layer."""
+class TimeEmbedding(nn.Module):
+    """An embedding of the level read as `time_input`: `features` (even, at least 4) sinusoids, then two linear layers."""
 
-    def __init__(self, inputs: int, width: int, depth: int, outputs: int) -> None:
-        layers: list[nn.Module] = []
-        for i in range(depth):
-            layers += [nn.Linear(inputs if i == 0 else width, width), nn.LeakyReLU(0.2)]
-        super().__init__(*layers, nn.Linear(width, outputs))
+    def __init__(self, time_input: str, features: int, embedding: int) -> None:
+        super().__init__()
+        self.time_input, self.features = time_input, features
+        self.hidden = nn.Linear(features, embedding)
+        self.out = nn.Linear(embedding, embedding)
+
+    def forward(self, level: Level) -> Tensor:
+        """`[B, embedding]`."""
+        scalar = level_input(level, self.time_input)
+        if self.time_input == "time":
+            scalar = scalar * 1000
+        elif self.time_input == "log_snr":
+            scalar = scalar.clamp(-20, 20)
+        embedding: Tensor = self.out(nn.functional.silu(self.hidden(sinusoidal(scalar, self.features))))
+        return embedding

@@ -1,0 +1,124 @@
+"""Metrics: mergeable counts about samples, each under a protocol."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from gentoolkit.components.data.digits import Digits
+from gentoolkit.components.data.gaussians25 import Gaussians25
+from gentoolkit.components.samplers.ancestral import Ancestral
+from gentoolkit.registry import Facts
+
+from .suite import Case, Suite, fit
+from .tiny import tiny_facts, tiny_parts
+
+SAMPLES = 96
+SOURCES = {"gaussians25": Gaussians25(size=2000), "digits": Digits()}
+
+
+def cases(config: Any) -> Iterator[tuple[str, Facts]]:
+    """Points of a known mixture, and labelled images; those that the metric takes."""
+    for name, source in SOURCES.items():
+        spec = source.spec()
+        facts = tiny_facts(spec.kind, spec.shape, labels=spec.labels, mixture=spec.mixture, bounded=spec.bounded, data=name)
+        if fit(config, facts):
+            yield name, facts
+
+
+@frozen(eq=False)
+class Prepared:
+    """A metric that has seen the real data, and samples for it: the first of that data with a little noise."""
+
+    metric: Any
+    samples: Tensor
+
+    def after(self, *parts: Tensor) -> Any:
+        """A copy of the metric after some updates."""
+        metric = copy.deepcopy(self.metric)
+        for part in parts:
+            metric.update(part)
+        return metric
+
+
+@cache
+def prepared(case: Case) -> Prepared:
+    """Once per case: some metrics train a classifier."""
+    real = SOURCES[case.facts.data].build(case.facts, {})
+    x = torch.stack([real[i]["x_0"] for i in range(SAMPLES)]).float()
+    samples = x / 127.5 - 1 if case.facts.kind == "image" else x
+    metric = case.build()
+    if not hasattr(metric, "measure"):
+        metric.prepare(real)
+    return Prepared(metric, samples)
+
+
+def looks_at_samples(case: Case) -> bool:
+    """False for a metric that measures the model itself."""
+    return not hasattr(prepared(case).metric, "measure")
+
+
+def numbers_are_finite_and_have_a_protocol(case: Case) -> None:
+    """`compute` gives floats by name; the protocol names how many samples they are of."""
+    if not looks_at_samples(case):
+        parts = tiny_parts(case.facts)
+        metric = case.build()
+        values = metric.measure(parts["model"], Ancestral().build(case.facts, {}), case.facts)
+    else:
+        metric = prepared(case).after(prepared(case).samples)
+        values = metric.compute()
+        assert str(SAMPLES) in metric.protocol
+        assert case.config.samples > 0
+    assert values and all(isinstance(v, int | float) and math.isfinite(v) for v in values.values()), values
+    assert metric.protocol == metric.protocol.strip() != "" and "\n" not in metric.protocol
+
+
+def merging_is_seeing_everything(case: Case) -> None:
+    """Two processes' halves, merged, are one that saw all; so are many small updates."""
+    if not looks_at_samples(case):
+        return
+    p = prepared(case)
+    a, b = p.samples[: SAMPLES // 3], p.samples[SAMPLES // 3 :]
+    whole, left, right = p.after(p.samples), p.after(a), p.after(b)
+    left.merge(right)
+    for other in (left, p.after(a, b), p.after(b, a)):
+        assert other.protocol == whole.protocol
+        for name, value in whole.compute().items():
+            assert other.compute()[name] == np.float64(value) or abs(other.compute()[name] - value) <= 1e-6 * abs(value), name
+
+
+def samples_are_left_alone(case: Case) -> None:
+    """Looking changes nothing, and `compute` can be asked twice."""
+    if not looks_at_samples(case):
+        return
+    p = prepared(case)
+    before = p.samples.clone()
+    metric = p.after(p.samples)
+    assert metric.compute() == metric.compute() and torch.equal(before, p.samples)
+
+
+def bad_samples_are_told_from_good_ones(case: Case) -> None:
+    """Samples at one point, far from most of the data, do not get the numbers of the data itself."""
+    if looks_at_samples(case):
+        p = prepared(case)
+        assert p.after(torch.full_like(p.samples, 0.3)).compute() != p.after(p.samples).compute()
+
+
+METRICS = Suite(
+    "metrics",
+    cases,
+    (
+        numbers_are_finite_and_have_a_protocol,
+        merging_is_seeing_everything,
+        samples_are_left_alone,
+        bad_samples_are_told_from_good_ones,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Recipes of this plugin: `gentool train example/gaussians25`, or `extends = "example/gaussians25"`."""

@@ -1,0 +1,72 @@
+"""The built-in components keep the contracts that plugins are held to."""
+
+from __future__ import annotations
+
+import atexit
+import struct
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gentoolkit.testing import plugin_contract
+
+SMALL = {"width": 24, "depth": 2}
+MLP = {"use": "mlp", **SMALL}
+R1 = {"use": "r1", "every": 2}
+
+
+def files() -> Path:
+    """A folder with eleven small pictures in two classes, and the same as idx files."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    root = Path(folder.name)
+    pixels = np.random.default_rng(0).integers(0, 256, (11, 9, 7), np.uint8)
+    labels = (np.arange(11) % 2).astype(np.uint8)
+    for i, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+        (root / "pictures" / f"class{label}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(root / "pictures" / f"class{label}" / f"{i}.png")
+    (root / "train-images-idx3-ubyte").write_bytes(struct.pack(">4i", 0x803, *pixels.shape) + pixels.tobytes())
+    (root / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, len(labels)) + labels.tobytes())
+    return root
+
+
+FILES = files()
+TIMES = [{**SMALL, "time_input": name} for name in ("time", "step", "log_snr")]
+
+TestBuiltin = plugin_contract(
+    "",
+    options={
+        "data gaussians25": {"size": 500},
+        "data stacked-digits": {"size": 300},
+        "data idx": [{"source": str(FILES), "size": 10, "classes": 2}, {"source": str(FILES), "classes": 0, "flip": True}],
+        "data image-folder": [
+            {"source": str(FILES / "pictures"), "size": 6, "classes": 2, "flip": True},
+            {"source": str(FILES / "pictures"), "size": [9, 7], "channels": 1, "resize": "none"},
+        ],
+        "denoiser mlp": TIMES,
+        "discriminator mlp": TIMES,
+        "encoder mlp": TIMES,
+        "latent gaussian": [{"dim": 5, "width": 7, "layers": 2}, {"dim": 5, "layers": 0}],
+        "method ddgan": [
+            {"discriminator": MLP, "regularizers": {"r1": R1}},
+            {"discriminator": MLP, "loss": "hinge", "critic_steps": 2},
+            {"discriminator": MLP, "loss": "least-squares"},
+            {"discriminator": MLP, "loss": "wasserstein", "regularizers": {"r1": R1}},
+        ],
+        "method cvae": [
+            {"encoder": MLP, "decoder_std": 0.1},
+            {"encoder": MLP, "decoder_std": 0.1, "observe": "x_0", "kl_warmup": 2},
+            {"decoder_std": 0.1},
+        ],
+        "method ddpm": [{"loss": "simple"}, {"loss": "vlb", "decoder_std": 0.1}, {"loss": "min-snr"}],
+        "metric modes": {"train": 300},
+        "metric speed": {"batches": [1, 2], "warmup": 1, "repeats": 1},
+        "optimizer adamw": {"weight_decay": 0.1, "betas": [0.5, 0.9]},
+        "sampler ddim": [{}, {"eta": 1.0}],
+        "schedule vp": [{}, {"start": 1e-3}],
+        **{f"parametrization {n}-posterior": [{}, {"variance": "fixed-large"}] for n in ("x0", "eps", "v")},
+        **{f"lr_schedule {n}": [{}, {"warmup_steps": 5}] for n in ("constant", "cosine", "linear")},
+    },
+)
