@@ -82,7 +82,7 @@ def open_parts(parts: Path, about: dict[str, Any]) -> frozenset[int]:
     try:
         if parts.exists() and not (label.is_file() and json.loads(label.read_text()) == about):
             shutil.rmtree(parts)
-        parts.mkdir(parents=True, exist_ok=True)
+        parts.mkdir(exist_ok=True)
         write_whole(label, json.dumps(about))
     except OSError as error:
         raise GentoolError(f"samples cannot be written beside {parts.with_suffix('')}: {error.strerror}") from error

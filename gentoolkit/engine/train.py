@@ -63,14 +63,14 @@ def train(
         data = build(recipe.data, facts, {}, load_reference)
         if len(data) < 1:
             raise GentoolError(f"data '{recipe.data.name}' is empty")
+        assembly = assemble(recipe, facts, load_reference)
+        sampler = build(recipe.sampler, facts, assembly.parts, load_reference)
         if here.first:
             compare(loaded, where, allow_change, recipe.training.resume)
             folder.make(where)
             stack.enter_context(folder.lock(where))
         here.barrier()
 
-        assembly = assemble(recipe, facts, load_reference)
-        sampler = build(recipe.sampler, facts, assembly.parts, load_reference)
         loop = Loop(recipe, facts, assembly, sampler, data, here, where)
         start, refused = loop.restore()
         steps = recipe.training.steps

@@ -44,7 +44,7 @@ def it_descends(case: Case) -> None:
     """On a bowl, with parameters or (name, parameter) pairs alike."""
     plain, named = descended(case, False), descended(case, True)
     for (_, start), a, b in zip(parameters(), plain, named, strict=True):
-        assert torch.equal(a, b) and float(a.square().sum()) < float(start.square().sum())
+        assert torch.equal(a, b) and bool(a.square().sum() < start.square().sum())
 
 
 def its_state_belongs_to_parameters(case: Case) -> None:

@@ -21,7 +21,7 @@ Snippets = Snippet | Sequence[Snippet]
 """Options as a recipe writes them, without `use`; or several such tables, each a component to check."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Subject:
     """A registered component and the recipe snippet that makes its config."""
 
@@ -43,6 +43,9 @@ class Subject:
     def id(self) -> str:
         """`denoiser acme/unet@1`, and the variant if there are several."""
         return f"{self.names[0]} {self.variant}".strip()
+
+    def __repr__(self) -> str:
+        return f"<{self.id}>"
 
     @classmethod
     def all_of(cls, entry: Entry, options: Mapping[str, Snippets]) -> list[Subject]:
@@ -69,7 +72,7 @@ def _short(value: Any) -> str:
     return str(value.get("use", "...")) if isinstance(value, Mapping) else str(value)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Case:
     """A config and the facts it is built under."""
 
@@ -81,6 +84,9 @@ class Case:
     def id(self) -> str:
         """`denoiser acme/unet points latent`."""
         return " ".join(filter(None, (self.config.slot, self.config.name, self.label)))
+
+    def __repr__(self) -> str:
+        return f"<{self.id}>"
 
     def build(self, parts: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
         """The working half, nested parts first, with initial weights that are a function of `seed`."""

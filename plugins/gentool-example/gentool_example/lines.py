@@ -29,7 +29,7 @@ class Lines:
     @hookimpl
     def step_ended(self, run: Any, step: int, logs: dict[str, Any]) -> None:
         """Draw if it is time."""
-        if step - self._drawn >= self.every:
+        if step // self.every > self._drawn // self.every:
             self._drawn = step
             self._draw(Path(run.folder))
 

@@ -17,7 +17,7 @@ class Run:
 
 def test_a_rising_loss_rises() -> None:
     assert sketch([float(i) for i in range(8)], 8) == f"{BARS}  0 -> 7"
-    assert sketch([float(-i) for i in range(8)], 8) == f"{BARS[::-1]}  -0 -> -7"
+    assert sketch([7.0 - i for i in range(8)], 8) == f"{BARS[::-1]}  7 -> 0"
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 39, 40, 41, 1000])
