@@ -1,0 +1,106 @@
+"""The perceptrons of the toy experiment, and what networks make of the level."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import pytest
+import torch
+
+from gentoolkit.components.denoisers.mlp import MLP as Denoiser
+from gentoolkit.components.discriminators.mlp import MLP as Discriminator
+from gentoolkit.components.encoders.mlp import MLP as Encoder
+from gentoolkit.components.model import Condition
+from gentoolkit.components.networks.inputs import Perceptron, level_input, sinusoidal
+from gentoolkit.components.schedules.vp import VP
+from gentoolkit.diffusion import GaussianForward
+from gentoolkit.registry import Facts
+from gentoolkit.testing import tiny_facts
+
+T = torch.tensor([1, 4])
+
+
+def level(time=None):
+    curve = VP().build(Facts(), {})
+    return GaussianForward(curve.grid(4), curve).level(T if time is None else time)
+
+
+def test_level_inputs():
+    """Networks receive t - 1, as the released ones do (0..T-1)."""
+    assert level_input(level(), "step").tolist() == [0, 3] and level_input(level(), "step").dtype == torch.float32
+    assert level_input(level(), "time").tolist() == [0.25, 1.0]
+    assert torch.equal(level_input(level(), "log_snr"), level().log_snr)
+    with pytest.raises(ValueError, match="between the steps of its grid"):
+        level_input(level(torch.tensor([0.3])), "step")
+
+
+def test_sinusoidal_embedding():
+    out = sinusoidal(torch.tensor([0.0, 2.0], dtype=torch.float64), 8)
+    frequencies = [10_000 ** (-k / 3) for k in range(4)]
+    assert out.dtype == torch.float64 and out[0].tolist() == [0] * 4 + [1] * 4
+    assert out[1].tolist() == pytest.approx([math.sin(2 * f) for f in frequencies] + [math.cos(2 * f) for f in frequencies])
+
+
+def test_a_perceptron_has_the_depth_it_says():
+    net = Perceptron(3, 5, 2, 4)
+    assert [p.shape for p in net.parameters() if p.dim() == 2] == [(5, 3), (5, 5), (4, 5)]
+    assert sum(m.__class__.__name__ == "LeakyReLU" and m.negative_slope == 0.2 for m in net) == 2
+
+
+@pytest.mark.parametrize("time_input", ["time", "step", "log_snr"])
+@pytest.mark.parametrize("config", [Denoiser, Discriminator, Encoder])
+def test_time_enters_as_asked(config, time_input):
+    """The first layer sees exactly the chosen number, in its own column."""
+    facts = tiny_facts(latent=3)
+    net = config(width=4, depth=1, time_input=time_input).build(facts, {})
+    torch.nn.init.normal_(net.net[-1].weight, generator=torch.Generator().manual_seed(0))
+    x, w = torch.ones(2, 2), torch.ones(2, facts.w)
+    xs = (x,) if config is Denoiser else (x, x)
+    seen = []
+    net.net[0].register_forward_hook(lambda _, args, __: seen.append(args[0]))
+    net(*xs, level(), Condition(w=w if config is Denoiser else None))
+    assert torch.equal(seen[0][:, 2 * len(xs)], level_input(level(), time_input))
+    assert config is not Denoiser or Denoiser(time_input=time_input).offer(facts) == {"any_time": time_input != "step"}
+
+
+def test_starting_points():
+    """D starts undecided, r at the prior; the denoiser starts anywhere."""
+    x, facts = torch.randn(2, 2, generator=torch.Generator().manual_seed(0)), tiny_facts(latent=3)
+    assert torch.equal(Discriminator().build(facts, {})(x, x, level(), Condition()), torch.zeros(2))
+    r = Encoder().build(facts, {})(x, x, level(), Condition())
+    assert torch.equal(r.mean, torch.zeros(2, 3)) and torch.equal(r.variance, torch.ones(2, 3))
+
+
+def test_variances_stay_finite():
+    facts, x = tiny_facts(latent=3), torch.ones(2, 2)
+    net = Encoder(width=4, depth=1).build(facts, {})
+    for value in (1e6, -1e6):
+        torch.nn.init.constant_(net.net[-1].bias, value)
+        v = net(x, x, level(), Condition()).variance
+        assert bool(v.isfinite().all()) and bool((v > 0).all())
+
+
+def test_the_class_enters_as_one_of_classes_plus_a_hidden_one():
+    facts = tiny_facts(classes=3)
+    net = Denoiser(width=4, depth=1).build(facts, {})
+    seen = []
+    net.net[0].register_forward_hook(lambda _, args, __: seen.append(args[0][:, -4:]))
+    net(torch.ones(2, 2), level(), Condition(y=torch.tensor([1, 3])))
+    assert seen[0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("config", [Denoiser, Discriminator, Encoder])
+def test_what_a_network_cannot_take_is_said(config):
+    facts = tiny_facts("image", latent=3, classes=3)
+    assert not list(config().fits(facts))
+    points = attrs.make_class("PointsOnly", [], bases=(config,))
+    points.kinds, points.takes_class = ("points",), False
+    assert [c[0] for c in points().fits(facts)] == ["use", "use"]
+    said = " ".join(c[1] for c in points().fits(facts))
+    assert "it takes points; data 'tiny' gives image of shape (1, 8, 8)" in said and "takes no class" in said
+    if config is Denoiser:
+        points.takes_latent = False
+        assert "has one of width 3" in list(points().fits(facts))[-1][1]
+    if config is Encoder:
+        assert [c[1] for c in config().fits(tiny_facts())] == ["the recipe has no latent, so there is nothing to infer"]
