@@ -61,9 +61,10 @@ def inputs(case: Case, n: int = B, dtype: torch.dtype = torch.float64, seed: int
 
 
 def network(case: Case, dtype: torch.dtype = torch.float64, seed: int = 0, stirred: bool = True) -> nn.Module:
-    """The built network; `stirred` adds noise to its weights, so that none that starts at zero hides what lies behind."""
+    """The built network in eval mode; `stirred` adds noise to its weights, so that none that starts at zero hides what lies
+    behind."""
     made: nn.Module = case.build(seed=seed)
-    made = made.to(dtype)
+    made = made.to(dtype).eval()
     if stirred:
         noise = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -170,6 +171,8 @@ def samples_do_not_leak_into_each_other(case: Case) -> None:
     if getattr(case.config, "mixes_samples", False):
         return
     net, args = network(case).train(), inputs(case)
+    if not same(outputs(net, args), outputs(net, args)):
+        net.eval()  # it drops features at random
     whole = outputs(net, args)
     strange = [mapped(lambda v: v.clone(), a) for a in inputs(case, seed=2)]
     mixed = _joined(args, strange)
@@ -215,7 +218,6 @@ def weights_follow_from_the_seed(case: Case) -> None:
     for (name, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
         assert torch.equal(a, b), f"{name} does not follow from the seed"
     assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    one.eval(), two.eval()
     first = outputs(one, inputs(case))
     assert all(torch.equal(a, b) for a, b in zip(first, outputs(one, inputs(case)), strict=True))
     assert same(first, outputs(two, inputs(case)))
@@ -223,21 +225,25 @@ def weights_follow_from_the_seed(case: Case) -> None:
 
 def its_state_dict_is_all_there_is(case: Case) -> None:
     """Another network of the kind becomes the same function by loading its state."""
-    one, two = network(case).eval(), network(case, seed=1).eval()
+    one, two = network(case), network(case, seed=1)
     assert not same(outputs(one, inputs(case)), outputs(two, inputs(case)))
     two.load_state_dict({k: v.clone() for k, v in one.state_dict().items()}, strict=True)
     assert same(outputs(one, inputs(case)), outputs(two, inputs(case)))
 
 
 def it_can_be_built_without_memory(case: Case) -> None:
-    """On the meta device everything it holds is meta, and shapes come out as they do elsewhere."""
+    """On the meta device everything it holds is meta and shapes come out as they do elsewhere; given memory and a state, it is
+    the network that the state is of."""
     with torch.device("meta"):
-        ghost = case.build().double()
+        ghost = case.build().double().eval()
     held = {**dict(ghost.named_parameters()), **dict(ghost.named_buffers())}
     strays = [name for name, v in held.items() if v.device.type != "meta"]
     assert not strays, f"{strays} are made on a device of their own choice"
-    real = outputs(network(case), inputs(case))
-    assert [o.shape for o in outputs(ghost, mapped(lambda v: v.to("meta"), inputs(case)))] == [o.shape for o in real]
+    real = network(case)
+    expected = outputs(real, inputs(case))
+    assert [o.shape for o in outputs(ghost, mapped(lambda v: v.to("meta"), inputs(case)))] == [o.shape for o in expected]
+    ghost.to_empty(device="cpu").load_state_dict(real.state_dict(), strict=True)
+    assert same(expected, outputs(ghost, inputs(case))), "something it needs is neither a parameter nor in its state"
 
 
 def its_gradient_has_a_gradient(case: Case) -> None:

@@ -45,6 +45,9 @@ TestBuiltin = plugin_contract(
             {"source": str(FILES / "pictures"), "size": [9, 7], "channels": 1, "resize": "none"},
         ],
         "denoiser mlp": SMALL,
+        "denoiser unet": {"width": 8, "mults": [1], "attention": [0]},
+        "discriminator conv": {"width": 8, "mults": [1]},
+        "encoder conv": {"width": 8, "mults": [1]},
         "discriminator mlp": SMALL,
         "encoder mlp": SMALL,
         "latent gaussian": [{"dim": 5, "width": 7, "layers": 2}, {"dim": 5, "layers": 0}],
@@ -53,6 +56,7 @@ TestBuiltin = plugin_contract(
             {"discriminator": MLP, "loss": "hinge", "critic_steps": 2},
             {"discriminator": MLP, "loss": "least-squares"},
             {"discriminator": MLP, "loss": "wasserstein", "regularizers": {"r1": R1}},
+            {"discriminator": {"use": "conv", "width": 4, "mults": [1]}, "regularizers": {"r1": R1}},
         ],
         "method cvae": [
             {"encoder": MLP, "decoder_std": 0.1},

@@ -17,6 +17,8 @@ class Discriminator(Component):
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
     takes_class: ClassVar[bool] = False
+    mixes_samples: ClassVar[bool] = False
+    """Whether the logit of a sample depends on the others of its batch (minibatch standard deviation)."""
 
     def fits(self, facts: Facts) -> Iterable[Complaint]:
         """The network's kinds of data and conditions against the recipe's."""

@@ -12,7 +12,8 @@ from gentoolkit.components.denoisers.mlp import MLP as Denoiser
 from gentoolkit.components.discriminators.mlp import MLP as Discriminator
 from gentoolkit.components.encoders.mlp import MLP as Encoder
 from gentoolkit.components.model import Condition
-from gentoolkit.components.networks.inputs import Perceptron, level_input, sinusoidal
+from gentoolkit.components.networks.inputs import TimeEmbedding, labels, level_input, onehot, sinusoidal
+from gentoolkit.components.networks.layers import Perceptron, ZeroConv2d, ZeroEmbedding, ZeroLinear, group_norm, groups_of
 from gentoolkit.components.schedules.vp import VP
 from gentoolkit.diffusion import GaussianForward
 from gentoolkit.registry import Facts
@@ -42,8 +43,35 @@ def test_sinusoidal_embedding():
     assert out[1].tolist() == pytest.approx([math.sin(2 * f) for f in frequencies] + [math.cos(2 * f) for f in frequencies])
 
 
+def test_the_time_embedding_scales_what_it_embeds():
+    """Time spans DDPM's 1000 steps, log_snr is clipped; the step is as it is."""
+    low = attrs.evolve(level(), log_snr=torch.tensor([-29.0, 3.0]))
+    for name, scalar in (("time", [250.0, 1000.0]), ("step", [0.0, 3.0]), ("log_snr", [-20.0, 3.0])):
+        made = TimeEmbedding(name, 8, 5)
+        expected = made.out(torch.nn.functional.silu(made.hidden(sinusoidal(torch.tensor(scalar), 8))))
+        assert torch.allclose(made(low), expected) and expected.shape == (2, 5)
+
+
+def test_labels_that_are_not_there_are_hidden():
+    like = torch.zeros(2, 3, dtype=torch.float64)
+    assert labels(Condition(), 4, like).tolist() == [4, 4]
+    assert labels(Condition(y=torch.tensor([0, 4])), 4, like).tolist() == [0, 4]
+    assert onehot(Condition(y=torch.tensor([1, 2])), 2, like).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert onehot(Condition(), 2, like).dtype == torch.float64
+
+
+def test_layers_that_start_at_zero():
+    for layer in (ZeroLinear(3, 2), ZeroConv2d(3, 2, 1), ZeroConv2d(3, 2, 1, bias=False), ZeroEmbedding(3, 2)):
+        assert all(bool((p == 0).all()) for p in layer.parameters()) and list(layer.parameters())
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(1, 1), (4, 1), (8, 2), (12, 3), (20, 5), (64, 16), (128, 32), (1024, 32)])
+def test_groups_have_four_channels_or_more_and_are_at_most_32(channels, groups):
+    assert groups_of(channels) == groups == group_norm(channels).num_groups and channels % groups == 0
+
+
 def test_a_perceptron_has_the_depth_it_says():
-    net = Perceptron(3, 5, 2, 4)
+    net = Perceptron(3, 5, 2, torch.nn.Linear(5, 4))
     assert [p.shape for p in net.parameters() if p.dim() == 2] == [(5, 3), (5, 5), (4, 5)]
     assert sum(m.__class__.__name__ == "LeakyReLU" and m.negative_slope == 0.2 for m in net) == 2
 
@@ -54,7 +82,6 @@ def test_time_enters_as_asked(config, time_input):
     """The first layer sees exactly the chosen number, in its own column."""
     facts = tiny_facts(latent=3)
     net = config(width=4, depth=1, time_input=time_input).build(facts, {})
-    torch.nn.init.normal_(net.net[-1].weight, generator=torch.Generator().manual_seed(0))
     x, w = torch.ones(2, 2), torch.ones(2, facts.w)
     xs = (x,) if config is Denoiser else (x, x)
     seen = []
