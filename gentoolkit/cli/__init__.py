@@ -5,6 +5,7 @@ The user's mistakes end as one message and exit code 2, never as a traceback; ou
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -87,7 +88,9 @@ def report(error: Exception) -> int:
 
     if isinstance(error, GentoolError):
         text = str(error)
-        print(text if text.startswith("error:") else f"error: {text}", file=sys.stderr)
+        rank = os.environ.get("RANK", "0")
+        who = "" if rank == "0" else f"[process {rank}] "
+        print(who + (text if text.startswith("error:") else f"error: {text}"), file=sys.stderr)
         return getattr(error, "exit_code", 2)
     where = f"{type(error).__module__}.{type(error).__name__}".removeprefix("builtins.")
     print(

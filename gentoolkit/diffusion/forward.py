@@ -109,7 +109,7 @@ class GaussianForward:
     def step_kl(self, x_0: Tensor, p: Gaussian, x_t: Tensor, t: Tensor, decoder_std: float) -> Tensor:
         """KL( q(x_{t-1} | x_t, x_0) ‖ p ) in nats, `[B]`; at t = 1, where both are points, -log N(x_0; p's mean,
         decoder_std²) up to its constant. Equals ½ (SNR_{t-1} - SNR_t) ‖x_0 - x̂_0‖² where p has the posterior's variance."""
-        at_data = per_sample((t == 1) * decoder_std**2, x_t)
+        at_data = per_sample((t == 1).to(x_t.dtype) * decoder_std**2, x_t)
         q = self.posterior(x_0, x_t, t)
         return Gaussian(q.mean, q.variance + at_data).kl(Gaussian(p.mean, p.variance + at_data))
 

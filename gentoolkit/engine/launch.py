@@ -25,7 +25,7 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").setLevel(logging.ERROR)
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # workers say themselves what went wrong
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

@@ -60,8 +60,7 @@ class Loop:
         self.plan = assembly.plan
         self.checkpoints = folder / "checkpoints"
         self.dtype = DTYPES[training.precision]
-        parallel = training.parallel if training.parallel != "auto" else ("ddp" if world.size > 1 else "none")
-        self.nets = Nets(self.plan, world, self.dtype, parallel)
+        self.nets = Nets(self.plan, world, self.dtype)
         self.averages = {n.name: Average(self.nets.modules[n.name]) for n in self.plan.nets if n.ema}
         self.players = {
             u.name: Player(u, self.nets, facts, world, training.precision, training.clip) for u in self.plan.updates

@@ -27,14 +27,14 @@ from .world import World
 class Nets:
     """The nets of a plan on their device, each in its shell."""
 
-    def __init__(self, plan: Plan, world: World, dtype: torch.dtype, parallel: str) -> None:
+    def __init__(self, plan: Plan, world: World, dtype: torch.dtype) -> None:
         self.modules: dict[str, nn.Module] = {}
         self.shells: dict[str, nn.Module] = {}
         for net in plan.nets:
             module = net.module.to(world.device, dtype)
             self.modules[net.name] = module
             shell: nn.Module = Shell(module)
-            if parallel == "ddp":
+            if world.size > 1:
                 ids = [world.device.index] if world.device.type == "cuda" else None
                 shell = DistributedDataParallel(shell, device_ids=ids, gradient_as_bucket_view=True)
             self.shells[net.name] = shell

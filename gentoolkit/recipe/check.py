@@ -112,6 +112,9 @@ class Check:
     def batch(self, training: Any) -> None:
         """The global batch against the number of processes, a process's share against the micro-batch."""
         size, micro, n = training.batch_size, training.micro_batch, self.nproc
+        if training.parallel == "none" and n > 1:
+            said = f"{n} processes that share no gradients would train {n} different models"
+            self.problem(("training", "parallel"), said, hint='parallel = "auto" or "ddp"')
         share, rest = divmod(size, n)
         if rest:
             legal = [s for s in (share * n, (share + 1) * n) if s]

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from gentoolkit.components.model import StepModel
 from gentoolkit.engine.assemble import build
 from gentoolkit.recipe.check import parts_of
-from gentoolkit.registry import Component, Entry, Facts, GentoolError, RunRef
+from gentoolkit.registry import Component, Entry, Facts, GentoolError, RunRef, options
 
 from .written import structured
 
@@ -48,10 +48,10 @@ class Subject:
         return f"<{self.id}>"
 
     @classmethod
-    def all_of(cls, entry: Entry, options: Mapping[str, Snippets]) -> list[Subject]:
+    def all_of(cls, entry: Entry, table: Mapping[str, Snippets]) -> list[Subject]:
         """The subjects of a registration: one for each of its snippets in the table that `plugin_contract` was given."""
         pinned, plain = cls(entry).names
-        given = options.get(pinned, options.get(plain, {}))
+        given = table.get(pinned, table.get(plain, {}))
         snippets = [given] if isinstance(given, Mapping) else list(given)
         try:
             component = entry.load()
@@ -59,7 +59,7 @@ class Subject:
             return [cls(entry, trouble=str(error))]
         made = []
         for snippet in snippets:
-            variant = "" if len(snippets) == 1 else " ".join(f"{k}={_short(v)}" for k, v in snippet.items()) or "plain"
+            variant = "" if len(snippets) == 1 else _variant(component, snippet)
             try:
                 config, trouble = structured(component, {"use": entry.pinned, **snippet}), ""
             except Exception as error:  # whatever is wrong with it, a test of its own tells
@@ -68,8 +68,11 @@ class Subject:
         return made
 
 
-def _short(value: Any) -> str:
-    return str(value.get("use", "...")) if isinstance(value, Mapping) else str(value)
+def _variant(component: type[Component], snippet: Snippet) -> str:
+    """A snippet in a test's name, the same on every machine."""
+    known = options(component)
+    said = {k: v.get("use", "...") if isinstance(v, Mapping) else v for k, v in snippet.items()}
+    return " ".join(f"{k}={v}" for k, v in said.items() if k in known and not known[k].path) or "plain"
 
 
 @frozen(eq=False, repr=False)

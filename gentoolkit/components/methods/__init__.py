@@ -6,12 +6,13 @@ precision or checkpoints: the engine runs the plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from gentoolkit.registry import Component
+from gentoolkit.registry import Complaint, Component, Facts, options
 
 
 @frozen
@@ -107,3 +108,15 @@ class Method(Component):
     slot: ClassVar[str] = "method"
 
     optimizers: Any
+
+    def fits(self, facts: Facts) -> Iterable[Complaint]:
+        """Optimizers are named by update: an unknown name would be silently unused."""
+        updates = options(type(self))["optimizers"].default
+        for name in self.optimizers:
+            if name not in updates:
+                known = ", ".join(f"'{u}'" for u in updates)
+                near = difflib.get_close_matches(name, updates, 1)
+                yield f"optimizers.{name}", f"its updates are {known}", *([f"optimizers.{near[0]}"] if near else [])
+        for name in updates:
+            if name not in self.optimizers:
+                yield "optimizers", f"the update '{name}' has no optimizer"

@@ -58,6 +58,6 @@ class Variational:
         if self.observe == "x_0":
             rec = q.step_kl(x_0, p, x_t, t, self.decoder_std)
         else:
-            at_data = per_sample((t == 1) * self.decoder_std**2, x_t)
+            at_data = per_sample((t == 1).to(x_t.dtype) * self.decoder_std**2, x_t)
             rec = -Gaussian(p.mean, p.variance + at_data).log_prob(x_prev)
         return Terms({"rec": rec / dims, **values}, t)

@@ -59,7 +59,11 @@ def test_fixed_large_has_the_transitions_variance_and_is_a_point_at_the_end():
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
-    [(VP(), lambda a, s: torch.ones_like(a)), (Geometric(), lambda a, s: (1 + s**2).rsqrt()), (Rectified(), lambda a, s: (a**2 + s**2).rsqrt())],
+    [
+        (VP(), lambda a, s: torch.ones_like(a)),
+        (Geometric(), lambda a, s: (1 + s**2).rsqrt()),
+        (Rectified(), lambda a, s: (a**2 + s**2).rsqrt()),
+    ],
 )
 def test_networks_see_x_t_at_unit_variance(schedule, expected):
     p, x_t = built(X0Posterior(), schedule), numbers(0)

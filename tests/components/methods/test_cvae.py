@@ -1,0 +1,83 @@
+"""The bound of a conditional VAE denoising step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.distributions import Normal
+
+from gentoolkit.components.encoders.mlp import MLP
+from gentoolkit.components.methods.cvae import CVAE
+from gentoolkit.diffusion import Draw
+from gentoolkit.testing import tiny_batch, tiny_facts, tiny_parts
+
+B, STD = 24, 0.1
+FACTS = tiny_facts(latent=3)
+
+
+def draw():
+    return Draw((0, "train"), 0, B, dtype=torch.float64)
+
+
+def setting(**options):
+    config = CVAE(decoder_std=STD, encoder=MLP(width=8, depth=1), **options)
+    parts = tiny_parts(FACTS, dtype=torch.float64)
+    encoder = config.encoder.build(FACTS, {}).double()
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in encoder.parameters():
+            p.copy_(0.4 * torch.randn(p.shape, generator=noise, dtype=p.dtype))
+    parts["encoder"] = encoder
+    return config.build(FACTS, parts), parts["model"], encoder
+
+
+@pytest.mark.parametrize("observe", ["x_prev", "x_0"])
+def test_both_terms_by_hand(observe):
+    plan, model, encoder = setting(observe=observe)
+    batch = tiny_batch(FACTS, B, torch.float64)
+    (update,) = plan.updates
+    terms = update.loss({n.name: n.module for n in plan.nets}, batch, draw(), update.active(0))
+    rng, q = draw(), model.process
+    t = rng.integers("t", 1, 4)
+    x_prev, x_t = q.pair(batch.x_0, t, rng)
+    r = encoder(x_prev if observe == "x_prev" else batch.x_0, x_t, q.level(t, torch.float64), batch.condition)
+    kl = torch.distributions.kl_divergence(Normal(r.mean, r.variance.sqrt()), Normal(0.0, torch.ones_like(r.mean))).sum(1)
+    assert torch.allclose(terms.values["kl"], kl / 2, rtol=1e-9)
+    z = r.mean + r.variance.sqrt() * rng.normal("z", (3,))
+    x_0_hat = model.x_0_hat(x_t, t, z, batch.condition)
+    if observe == "x_0":
+        lost = q.snr(t - 1, STD) - q.snr(t)
+        rec = lost * ((batch.x_0 - x_0_hat) ** 2).sum(1) / 2
+    else:
+        p = q.posterior(x_0_hat, x_t, t)
+        rec = -Normal(p.mean, (p.variance + STD**2 * (t == 1)[:, None]).sqrt()).log_prob(x_prev).sum(1)
+    assert torch.allclose(terms.values["rec"], rec / 2, rtol=1e-7) and torch.equal(terms.t, t)
+    assert bool((t == 1).any()) and bool((t > 1).any())
+
+
+def test_the_prior_is_the_latents_own():
+    """At initialisation r is the prior, so the KL is 0 and z reaches the denoiser as a draw of it."""
+    config = CVAE(decoder_std=STD, encoder=MLP(width=8, depth=1))
+    parts = tiny_parts(FACTS, dtype=torch.float64)
+    parts["encoder"] = config.encoder.build(FACTS, {}).double()
+    plan = config.build(FACTS, parts)
+    seen = []
+    parts["model"].latent.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    update = plan.updates[0]
+    terms = update.loss({n.name: n.module for n in plan.nets}, tiny_batch(FACTS, B, torch.float64), draw(), update.active(0))
+    assert torch.equal(terms.values["kl"], torch.zeros(B, dtype=torch.float64))
+    assert torch.equal(seen[0], draw().normal("z", (3,)))
+
+
+def test_the_plan_trains_both_nets_in_one_step():
+    plan, model, encoder = setting(kl_weight=0.5)
+    (update,) = plan.updates
+    assert update.trains == ("denoiser", "encoder") and [t.name for t in update.terms] == ["rec", "kl"]
+    assert [(n.name, n.ema) for n in plan.nets] == [("denoiser", True), ("encoder", False)]
+    assert plan.nets[0].module is model and plan.nets[1].module is encoder
+    assert update.terms[1].weight_at(0) == update.terms[1].weight_at(10_000) == 0.5
+
+
+def test_the_kl_warms_up():
+    plan, *_ = setting(kl_weight=2.0, kl_warmup=4)
+    assert [plan.updates[0].terms[1].weight_at(s) for s in (0, 1, 2, 4, 5, 1000)] == [0, 0.5, 1, 2, 2, 2]

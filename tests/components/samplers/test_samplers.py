@@ -1,0 +1,197 @@
+"""Samplers against each other and against the exact oracle, which no training stands between."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+import torch
+from torch import nn
+
+from gentoolkit.components.data.gaussians25 import Gaussians25
+from gentoolkit.components.metrics.mixture import Mixture
+from gentoolkit.components.model import Condition, StepModel
+from gentoolkit.components.parametrizations.direct import Direct
+from gentoolkit.components.parametrizations.posterior import EpsPosterior, VPosterior, X0Posterior
+from gentoolkit.components.samplers.ancestral import Ancestral
+from gentoolkit.components.samplers.ddim import DDIM
+from gentoolkit.components.samplers.state import path, states
+from gentoolkit.components.schedules.linear import Linear
+from gentoolkit.components.schedules.rectified import Rectified
+from gentoolkit.components.schedules.vp import VP
+from gentoolkit.diffusion import Draw, GaussianForward, MixtureOracle
+from gentoolkit.registry import Facts
+from gentoolkit.testing import tiny_facts, tiny_parts
+
+B = 16
+PARAMETRIZATIONS = [X0Posterior(), EpsPosterior(), VPosterior()]
+
+
+def draw(n=B, seed=0, start=0):
+    return Draw((seed, "sample"), start, start + n, dtype=torch.float64)
+
+
+def walk(config, model, facts, n=B, seed=0):
+    with torch.no_grad():
+        return list(states(config.build(facts, {}), model, facts.shape, draw(n, seed), Condition()))
+
+
+@pytest.mark.parametrize(
+    ("T", "steps", "expected"),
+    [
+        (4, None, {4: 3, 3: 2, 2: 1, 1: 0}),
+        (4, 4, {4: 3, 3: 2, 2: 1, 1: 0}),
+        (4, 2, {4: 2, 2: 0}),
+        (4, 1, {4: 0}),
+        (10, 4, {10: 8, 8: 5, 5: 2, 2: 0}),
+        (1, None, {1: 0}),
+    ],
+)
+def test_paths(T, steps, expected):
+    assert path(T, steps) == expected
+
+
+@pytest.mark.parametrize("T", [5, 8, 50, 1000])
+def test_paths_go_from_T_to_0_in_strides_that_differ_by_one_at_most(T):
+    for steps in {1, 2, 3, T // 2, T - 1, T}:
+        t, strides, following = T, [], path(T, steps)
+        while t > 0:
+            strides.append(t - following[t])
+            t -= strides[-1]
+        assert len(strides) == steps and t == 0 and max(strides) - min(strides) <= 1 and min(strides) >= 1
+
+
+@pytest.mark.parametrize("schedule", [VP(), Linear()])
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS, ids=lambda p: p.target)
+@pytest.mark.parametrize("steps", [None, 3, 1])
+def test_ddim_at_eta_one_is_ancestral_sampling(schedule, parametrization, steps):
+    """With the posterior's variance, skipped steps included."""
+    facts = tiny_facts(steps=8, schedule=schedule, parametrization=parametrization)
+    model = tiny_parts(facts, schedule=schedule, dtype=torch.float64)["model"]
+    one, other = (walk(s, model, facts) for s in (Ancestral(steps=steps), DDIM(steps=steps, eta=1.0)))
+    assert [s.t for s in one] == [s.t for s in other]
+    for a, b in zip(one, other, strict=True):
+        assert torch.allclose(a.x, b.x, rtol=1e-8, atol=1e-8)
+
+
+def test_ddim_at_eta_zero_is_a_function_of_its_start():
+    facts = tiny_facts()
+    model = tiny_parts(facts, dtype=torch.float64)["model"]
+    sampler = DDIM().build(facts, {})
+    start = sampler.start(model, facts.shape, draw(), Condition())
+    ends = []
+    for seed in (0, 1):
+        state = start
+        while state.t > 0:
+            state = sampler.step(model, state, draw(seed=seed), Condition())
+        ends.append(state.x)
+    assert torch.equal(*ends)
+    ancestral = walk(Ancestral(), model, facts)[-1].x
+    assert not torch.allclose(ancestral, ends[0])
+
+
+@pytest.mark.parametrize("sampler", [Ancestral(), DDIM(), DDIM(eta=0.5), Ancestral(steps=2), DDIM(steps=2, eta=1.0)])
+@pytest.mark.parametrize("variance", ["fixed-small", "fixed-large"])
+def test_the_last_step_is_the_prediction_itself(sampler, variance):
+    facts = tiny_facts(parametrization=X0Posterior(variance=variance))
+    model = tiny_parts(facts, parametrization=X0Posterior(variance=variance), dtype=torch.float64)["model"]
+    last = walk(sampler, model, facts)[-1]
+    assert last.t == 0 and torch.allclose(last.x, last.x_0_hat, rtol=1e-12, atol=1e-12)
+
+
+def test_direct_denoising_walks_without_a_prediction():
+    facts = tiny_facts(parametrization=Direct())
+    model = tiny_parts(facts, dtype=torch.float64)["model"]
+    found = walk(Ancestral(), model, facts)
+    assert [s.t for s in found] == [4, 3, 2, 1, 0] and all(s.x_0_hat is None for s in found)
+    with pytest.raises(ValueError, match="predicts x_0"):
+        walk(DDIM(), model, facts)
+
+
+def test_each_step_draws_its_own_latent():
+    facts = tiny_facts(latent=3)
+    model, seen = tiny_parts(facts, dtype=torch.float64)["model"], []
+    model.latent.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
+    walk(Ancestral(), model, facts)
+    assert len(seen) == 4 and len(torch.unique(torch.cat(seen), dim=0)) == 4 * B
+
+
+def test_inpainting_by_editing_states():
+    """Known coordinates are put back, noised to the level of the state; the last state holds them exactly."""
+    facts = tiny_facts()
+    model = tiny_parts(facts, dtype=torch.float64)["model"]
+    sampler, q = Ancestral().build(facts, {}), model.process
+    known = torch.full((B, 2), 0.7, dtype=torch.float64)
+    keep = torch.tensor([True, False])
+    with torch.no_grad():
+        state = sampler.start(model, (2,), draw(), Condition())
+        while state.t > 0:
+            state = sampler.step(model, state, draw(), Condition())
+            t = torch.full((B,), state.t)
+            at_level = q.marginal(known, t, draw().normal(f"known {state.t}", (2,)))
+            state = attrs.evolve(state, x=torch.where(keep, at_level, state.x))
+    assert torch.equal(state.x[:, 0], known[:, 0]) and not torch.equal(state.x[:, 1], known[:, 1])
+
+
+class Oracle(nn.Module):
+    """A 'network' that knows the truth: one draw of q(x_0 | x_t), with z its randomness."""
+
+    def __init__(self, oracle, facts):
+        super().__init__()
+        self.oracle, self.T = oracle, facts.steps
+
+    def forward(self, x_t, level, condition):
+        log_r, m, variance = self.oracle.components(x_t, level.index + 1)
+        u, noise = condition.w[:, :1], condition.w[:, 1:]
+        i = (log_r.exp().cumsum(1) < torch.special.ndtr(u)).sum(1).clamp(max=24)
+        return m[torch.arange(len(m)), i] + variance.sqrt()[:, None] * noise
+
+
+class Mean(Oracle):
+    """The best unimodal network: E[x_0 | x_t]."""
+
+    def forward(self, x_t, level, condition):
+        return self.oracle.x_0_mean(x_t, level.index + 1)
+
+
+class Raw(nn.Module):
+    """z as it is."""
+
+    def draw(self, rng):
+        return rng.normal("z", (3,))
+
+    def forward(self, z):
+        return z
+
+
+def judged(network, T, latent=True, n=1500):
+    data = Gaussians25()
+    facts = Facts(steps=T).with_({**data.offer(Facts()), "data": "gaussians25"})
+    curve = VP().build(facts, {})
+    q = GaussianForward(curve.grid(T), curve)
+    oracle = MixtureOracle.of(q, facts.mixture)
+    model = StepModel(network(oracle, facts), Raw() if latent else None, X0Posterior().build(facts, {"process": q}), q)
+    counts = Mixture().build(facts, {})
+    counts.update(walk(Ancestral(), model, facts, n)[-1].x)
+    return counts.compute()
+
+
+@pytest.mark.parametrize("T", [1, 2, 4])
+def test_a_latent_that_knows_the_truth_samples_25_gaussians_in_few_steps(T):
+    """x_s from the posterior at a draw of q(x_0 | x_t) is an exact draw of q(x_s | x_t): Eq. 5 of the paper."""
+    values = judged(Oracle, T)
+    assert values["high_quality"] > 0.99 and values["modes"] == 25 and values["kl"] < 0.03
+
+
+def test_without_a_latent_the_best_network_fails_in_few_steps():
+    values = judged(Mean, 4, latent=False)
+    assert values["high_quality"] < 0.08
+    assert judged(Mean, 1, latent=False)["modes"] == 1
+    assert judged(Mean, 60, latent=False, n=600)["high_quality"] > 0.97
+
+
+def test_what_does_not_fit_a_sampler_is_said():
+    assert not list(Ancestral().fits(tiny_facts(latent=3, parametrization=Direct())))
+    assert [c[0] for c in DDIM().fits(tiny_facts(latent=3, parametrization=Direct()))] == ["use", "use"]
+    assert [c[0] for c in Ancestral(steps=5).fits(tiny_facts())] == ["steps"]
+    assert [c[0] for c in Ancestral(steps=3).fits(tiny_facts(parametrization=Direct()))] == ["steps"]
+    assert not list(Ancestral(steps=4).fits(tiny_facts(parametrization=Direct(), schedule=Rectified())))
