@@ -1,6 +1,6 @@
 """How long `gentool` takes to start, beside an empty click program and an empty Python, in one run.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from .checkpoints import write_whole
+
 
 class Journal:
     """An append-only log of JSON lines.
@@ -19,7 +21,7 @@ class Journal:
     def __init__(self, path: Path, step: int) -> None:
         if path.exists():
             lines = [line for line in path.read_text().splitlines() if _step(line) <= step]
-            path.write_text("".join(line + "\n" for line in lines))
+            write_whole(path, "".join(line + "\n" for line in lines))
         self._file = path.open("a", buffering=1)
 
     def write(self, line: dict[str, Any]) -> None:

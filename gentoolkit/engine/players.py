@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,7 @@
-"""Samples as files: one picture, a zip of PNGs, or an array. Restartable: chunks are kept beside the target until it is whole."""
+"""Samples as files: one picture, a zip of PNGs, or an array.
+
+Restartable: chunks are kept in `<target>.part` beside the target until it is whole.
+"""
 
 from __future__ import annotations
 

@@ -37,11 +37,8 @@ def chunk(model: StepModel, sampler: Any, facts: Facts, seed: int, number: int, 
     """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes."""
     rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
     condition = Condition(y=None if y is None else y.to(rng.device))
-    state = None
-    for state in states(sampler, model, facts.shape, rng, condition):
-        pass
-    assert state is not None
-    return state
+    *_, last = states(sampler, model, facts.shape, rng, condition)
+    return last
 
 
 def draw_chunks(

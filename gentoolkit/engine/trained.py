@@ -115,5 +115,4 @@ def load(path: str | Path, weights: str = "ema", device: str = "auto") -> Traine
 
 def load_reference(reference: RunRef) -> StepModel:
     """The frozen step model that an option of type `RunRef` points at, on the CPU."""
-    model = TrainedRun(reference.path, reference.weights, "cpu").model
-    return model
+    return TrainedRun(reference.path, reference.weights, "cpu").model

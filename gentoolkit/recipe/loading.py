@@ -63,7 +63,9 @@ class Loaded:
         home.mkdir(parents=True, exist_ok=True)
         names = copy_local(self.local, home)
         target = home / "recipe.toml"
-        target.write_text(text(self.values, names), encoding="utf-8")
+        unfinished = home / ".recipe.toml.part"
+        unfinished.write_text(text(self.values, names), encoding="utf-8")
+        unfinished.replace(target)  # in full or not at all, also when the process is killed
         return target
 
 

@@ -105,7 +105,9 @@ def copy_local(files: Sequence[LocalFile], folder: Path) -> tuple[str, ...]:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.resolve() != file.path.resolve():
-            shutil.copyfile(file.path, target)
+            unfinished = target.with_name(f".{target.name}.part")
+            shutil.copyfile(file.path, unfinished)
+            unfinished.replace(target)
         names.append(name)
     return tuple(names)
 

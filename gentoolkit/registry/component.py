@@ -22,7 +22,7 @@ import attrs
 
 from .errors import GentoolError
 from .facts import Facts
-from .options import frozen_options, opt, slots_from_tables
+from .options import frozen_options, slots_from_tables
 
 C = TypeVar("C", bound="Component")
 

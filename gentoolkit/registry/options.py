@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform, get_t
 import attrs
 
 if TYPE_CHECKING:
+    from .component import Component
+
+if TYPE_CHECKING:
     pass
 
 T = TypeVar("T")
@@ -148,7 +151,7 @@ def _many(make: Callable[..., Any], slot: type) -> Callable[[Any], Any]:
     return lambda table: {name: make(slot, value) for name, value in table.items()}
 
 
-def slot_of(hint: Any) -> tuple[type | None, bool]:
+def slot_of(hint: Any) -> tuple[type[Component] | None, bool]:
     """The component class in a type hint, and whether the hint is a table of several: `dict[str, Regularizer]`."""
     import types
     import typing

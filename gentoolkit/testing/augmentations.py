@@ -37,8 +37,11 @@ def it_is_keyed(case: Case) -> None:
     """A function of (key, i): the shape stays, and so does the argument."""
     x = pair(case)
     before, out = x.clone(), changed(case, x)
-    assert out.shape == x.shape and out.dtype == x.dtype and torch.equal(x, before)
-    assert torch.equal(out, changed(case, x)) and not torch.equal(out, changed(case, x, seed=1))
+    assert out.shape == x.shape
+    assert out.dtype == x.dtype
+    assert torch.equal(x, before)
+    assert torch.equal(out, changed(case, x))
+    assert not torch.equal(out, changed(case, x, seed=1))
     assert torch.allclose(out[2:5], changed(case, x[2:5], start=2), rtol=1e-9, atol=1e-12)
 
 
@@ -53,7 +56,9 @@ def it_is_differentiable(case: Case) -> None:
     """The denoiser learns through it."""
     x = pair(case).requires_grad_()
     changed(case, x).square().sum().backward()
-    assert x.grad is not None and bool(x.grad.isfinite().all()) and bool((x.grad.flatten(1).abs().sum(1) > 0).all())
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
+    assert bool((x.grad.flatten(1).abs().sum(1) > 0).all())
 
 
 AUGMENTATIONS = Suite("augmentations", cases, (it_is_keyed, both_halves_get_the_same_draw, it_is_differentiable))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from typing import Any, cast
 
 import attrs
 
@@ -27,7 +28,8 @@ def it_can_be_loaded(subject: Subject) -> None:
     """Its class is importable and of the slot under which it was registered."""
     assert subject.cls is not None, subject.trouble
     assert subject.cls.slot == subject.entry.slot
-    assert subject.cls.name == subject.entry.name and subject.cls.version == subject.entry.version
+    assert subject.cls.name == subject.entry.name
+    assert subject.cls.version == subject.entry.version
 
 
 def it_says_what_it_is(subject: Subject) -> None:
@@ -68,7 +70,7 @@ def a_resolved_recipe_repeats_it(subject: Subject) -> None:
         return
     again = structured(type(subject.config), unstructured(subject.config))
     assert again == subject.config
-    for a in attrs.fields(type(subject.config)):
+    for a in attrs.fields(cast(Any, type(subject.config))):
         assert type(getattr(again, a.name)) is type(getattr(subject.config, a.name)), a.name
 
 

@@ -29,14 +29,18 @@ def some(opened: Any) -> list[int]:
 def items_are_what_was_promised(case: Case) -> None:
     """Shape, type, range and class; uint8 images or float32 points."""
     spec, opened = case.config.spec(), case.build()
-    assert len(opened) > 0 and spec.kind in ("image", "points") and len(spec.shape) == (3 if spec.kind == "image" else 1)
+    assert len(opened) > 0
+    assert spec.kind in ("image", "points")
+    assert len(spec.shape) == (3 if spec.kind == "image" else 1)
     for i in some(opened):
         item = opened[i]
         assert tuple(item["x_0"].shape) == tuple(spec.shape)
         if spec.kind == "image":
-            assert item["x_0"].dtype == torch.uint8 and spec.bounded
+            assert item["x_0"].dtype == torch.uint8
+            assert spec.bounded
         else:
-            assert item["x_0"].dtype == torch.float32 and bool(item["x_0"].isfinite().all())
+            assert item["x_0"].dtype == torch.float32
+            assert bool(item["x_0"].isfinite().all())
             assert not spec.bounded or float(item["x_0"].abs().max()) <= 1
         assert ("y" in item) == (spec.labels is not None)
         if spec.labels is not None:
@@ -47,19 +51,24 @@ def facts_follow_from_options_alone(case: Case) -> None:
     """What it offers is its spec, and valid facts."""
     spec, facts = case.config.spec(), case.facts
     found = (facts.kind, facts.shape, facts.bounded, facts.labels)
-    assert found == (spec.kind, spec.shape, spec.bounded, spec.labels) and facts.data == case.config.name
+    assert found == (spec.kind, spec.shape, spec.bounded, spec.labels)
+    assert facts.data == case.config.name
     if spec.mixture is not None:
-        assert len(spec.mixture["means"]) == len(spec.mixture["weights"]) and spec.mixture["std"] > 0
+        assert len(spec.mixture["means"]) == len(spec.mixture["weights"])
+        assert spec.mixture["std"] > 0
         assert abs(sum(spec.mixture["weights"]) - 1) < 1e-9
 
 
 def items_are_the_same_every_time(case: Case) -> None:
     """Opened twice it is one set, with one fingerprint; a change of an item by its reader reaches nobody else."""
     one, two = case.build(), case.build()
-    assert one.fingerprint() == two.fingerprint() and len(one) == len(two)
-    assert len(one.fingerprint()) == 64 and int(one.fingerprint(), 16) >= 0
+    assert one.fingerprint() == two.fingerprint()
+    assert len(one) == len(two)
+    assert len(one.fingerprint()) == 64
+    assert int(one.fingerprint(), 16) >= 0
     for i in some(one):
-        assert torch.equal(one[i]["x_0"], two[i]["x_0"]) and one[i].get("y") == two[i].get("y")
+        assert torch.equal(one[i]["x_0"], two[i]["x_0"])
+        assert one[i].get("y") == two[i].get("y")
 
 
 def whole_batches_are_stacked_items(case: Case) -> None:
@@ -75,7 +84,8 @@ def whole_batches_are_stacked_items(case: Case) -> None:
             assert torch.equal(torch.as_tensor(values), expected), name
     if case.config.spec().labels is not None:
         labels = opened.labels()
-        assert labels.shape == (len(opened),) and labels.dtype == np.int64
+        assert labels.shape == (len(opened),)
+        assert labels.dtype == np.int64
         assert labels[wanted].tolist() == [item["y"] for item in one_by_one]
 
 
@@ -87,8 +97,10 @@ def random_changes_are_keyed(case: Case) -> None:
     for i in some(opened):
         before = copy.deepcopy(opened[i])
         one, two = (opened.item(i, np.random.Generator(np.random.Philox(key=i))) for _ in range(2))
-        assert torch.equal(one["x_0"], two["x_0"]) and one["x_0"].shape == before["x_0"].shape
-        assert torch.equal(opened[i]["x_0"], before["x_0"]) and one.get("y") == before.get("y")
+        assert torch.equal(one["x_0"], two["x_0"])
+        assert one["x_0"].shape == before["x_0"].shape
+        assert torch.equal(opened[i]["x_0"], before["x_0"])
+        assert one.get("y") == before.get("y")
 
 
 DATA = Suite(

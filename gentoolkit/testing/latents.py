@@ -35,8 +35,10 @@ def sizes_are_as_promised(case: Case) -> None:
     if built is None:
         return
     z = built.double().draw(draw(0, B))
-    assert z.shape == (B, z_width) and z.dtype == torch.float64
-    assert built(z).shape == (B, w_width) and built.log_prior(z).shape == (B,)
+    assert z.shape == (B, z_width)
+    assert z.dtype == torch.float64
+    assert built(z).shape == (B, w_width)
+    assert built.log_prior(z).shape == (B,)
 
 
 def draws_are_keyed(case: Case) -> None:
@@ -45,7 +47,8 @@ def draws_are_keyed(case: Case) -> None:
     if built is None:
         return
     z = built.draw(draw(0, B))
-    assert torch.equal(z, built.draw(draw(0, B))) and torch.equal(z[2:5], built.draw(draw(2, 5)))
+    assert torch.equal(z, built.draw(draw(0, B)))
+    assert torch.equal(z[2:5], built.draw(draw(2, 5)))
     assert not torch.equal(z, built.draw(draw(0, B, seed=1)))
 
 
@@ -70,7 +73,8 @@ def gradients_reach_every_parameter(case: Case) -> None:
     z = built.draw(draw(0, B)).requires_grad_()
     w = built(z)
     (w * torch.linspace(0.5, 1.5, w.numel(), dtype=w.dtype).view_as(w)).sum().backward()
-    assert z.grad is not None and bool((z.grad != 0).any())
+    assert z.grad is not None
+    assert bool((z.grad != 0).any())
     for name, p in built.named_parameters():
         assert p.grad is not None and bool((p.grad != 0).any()), f"no gradient reaches {name}"
 
@@ -82,7 +86,8 @@ def its_state_dict_is_all_there_is(case: Case) -> None:
         return
     two.load_state_dict(one.state_dict(), strict=True)
     z = one.draw(draw(0, B)).float()
-    assert torch.equal(one(z), two(z)) and torch.equal(one.log_prior(z), two.log_prior(z))
+    assert torch.equal(one(z), two(z))
+    assert torch.equal(one.log_prior(z), two.log_prior(z))
 
 
 LATENTS = Suite(

@@ -45,7 +45,7 @@ class Ready:
         with torch.no_grad():
             for module in self.nets.values():
                 for p in module.parameters():
-                    p += 0.1 * torch.randn(p.shape, generator=noise, dtype=torch.float64)
+                    p.add_(0.1 * torch.randn(p.shape, generator=noise, dtype=torch.float64))
         self.batch = tiny_batch(case.facts, B, torch.float64)
 
     def train_only(self, update: Update) -> None:
@@ -71,11 +71,15 @@ def the_plan_is_sound(case: Case) -> None:
     model that samples are drawn from is a net with an average."""
     ready = Ready(case)
     plan, nets = ready.plan, [n.name for n in ready.plan.nets]
-    assert len(set(nets)) == len(nets) and len({u.name for u in plan.updates}) == len(plan.updates) > 0
+    assert len(set(nets)) == len(nets)
+    assert len({u.name for u in plan.updates}) == len(plan.updates) > 0
     assert {n for u in plan.updates for n in u.trains} == set(nets)
     assert [n.name for n in plan.nets if n.module is ready.parts["model"] and n.ema], "the step model has no average"
     for update in plan.updates:
-        assert isinstance(update.optimizer, Optimizer) and update.trains and update.every >= 1 and update.repeat >= 1
+        assert isinstance(update.optimizer, Optimizer)
+        assert update.trains
+        assert update.every >= 1
+        assert update.repeat >= 1
         assert len({t.name for t in update.terms}) == len(update.terms) > 0
     assert plan.due(0), "no update runs in the first step"
 
@@ -91,7 +95,8 @@ def each_term_is_one_number_per_sample(case: Case) -> None:
                 assert value.shape == (B,) and bool(value.isfinite().all()), f"{update.name}/{name}"
                 assert value.dtype == torch.float64, f"{update.name}/{name} is not in the dtype of the data"
             if terms.t is not None:
-                assert terms.t.shape == (B,) and 1 <= int(terms.t.min()) <= int(terms.t.max()) <= case.facts.steps
+                assert terms.t.shape == (B,)
+                assert 1 <= int(terms.t.min()) <= int(terms.t.max()) <= case.facts.steps
 
 
 def gradients_reach_what_is_trained_and_nothing_else(case: Case) -> None:
@@ -110,7 +115,8 @@ def gradients_reach_what_is_trained_and_nothing_else(case: Case) -> None:
                 reached = p.grad is not None and (p.dim() < 2 or bool((p.grad != 0).any()))
                 assert p.grad is not None and reached, f"update {update.name}: no gradient reaches {name}.{key}"
                 assert bool(p.grad.isfinite().all())
-        assert ready.batch.x_0.grad is None and not ready.batch.x_0.requires_grad
+        assert ready.batch.x_0.grad is None
+        assert not ready.batch.x_0.requires_grad
 
 
 def an_update_is_a_step_of_its_own_nets(case: Case) -> None:

@@ -78,7 +78,8 @@ def numbers_are_finite_and_have_a_protocol(case: Case) -> None:
         assert str(SAMPLES) in metric.protocol
         assert case.config.samples > 0
     assert values and all(isinstance(v, int | float) and math.isfinite(v) for v in values.values()), values
-    assert metric.protocol == metric.protocol.strip() != "" and "\n" not in metric.protocol
+    assert metric.protocol == metric.protocol.strip() != ""
+    assert "\n" not in metric.protocol
 
 
 def merging_is_seeing_everything(case: Case) -> None:
@@ -102,7 +103,8 @@ def samples_are_left_alone(case: Case) -> None:
     p = prepared(case)
     before = p.samples.clone()
     metric = p.after(p.samples)
-    assert metric.compute() == metric.compute() and torch.equal(before, p.samples)
+    assert metric.compute() == metric.compute()
+    assert torch.equal(before, p.samples)
 
 
 def bad_samples_are_told_from_good_ones(case: Case) -> None:

@@ -21,16 +21,15 @@ from .suite import Case, Suite, fit
 from .tiny import tiny_condition, tiny_draw, tiny_facts
 
 B = 5
-POINTS = ((2,), (5,))
-IMAGES = ((1, 8, 8), (3, 8, 12), (2, 7, 9))
-LARGER = ((3, 16, 16), (3, 32, 32), (3, 64, 64), (3, 128, 128), (3, 256, 256))
+SHAPES: dict[str, list[tuple[int, ...]]] = {"points": [(2,), (5,)], "image": [(1, 8, 8), (3, 8, 12), (2, 7, 9)]}
+LARGER: tuple[tuple[int, ...], ...] = ((3, 16, 16), (3, 32, 32), (3, 64, 64), (3, 128, 128), (3, 256, 256))
 
 
 def cases(config: Any) -> Iterator[tuple[str, Facts]]:
     """Every kind of data that it declares, plain and with all conditions it takes; odd and oblong sizes where legal."""
     for kind in config.kinds:
         bare: dict[str, Any] = {"latent": 3} if config.slot == "encoder" else {}
-        shapes: list[tuple[int, ...]] = [s for s in (POINTS if kind == "points" else IMAGES) if _fits(config, kind, s, bare)]
+        shapes = [s for s in SHAPES[kind] if _fits(config, kind, s, bare)]
         if kind == "image" and not shapes:
             shapes = [s for s in LARGER if _fits(config, kind, s, bare)][:1]
         full = dict(bare)
@@ -42,7 +41,7 @@ def cases(config: Any) -> Iterator[tuple[str, Facts]]:
             size = "x".join(map(str, shape))
             if i == 0 and full != bare:
                 yield f"{kind} {size}", tiny_facts(kind, shape, **bare)
-            extra = {"raw_channels": 2 * shape[0]} if config.slot == "denoiser" and i == 1 else {}
+            extra: dict[str, Any] = {"raw_channels": 2 * shape[0]} if config.slot == "denoiser" and i == 1 else {}
             yield f"{kind} {size} {' '.join(full)}".strip(), tiny_facts(kind, shape, **full, **extra)
 
 
@@ -69,7 +68,7 @@ def network(case: Case, dtype: torch.dtype = torch.float64, seed: int = 0, stirr
         noise = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for p in made.parameters():
-                p += 0.1 * torch.randn(p.shape, generator=noise, dtype=torch.float64).to(dtype)
+                p.add_(0.1 * torch.randn(p.shape, generator=noise, dtype=torch.float64).to(dtype))
     return made
 
 
@@ -112,8 +111,10 @@ def shapes_and_dtypes_are_as_promised(case: Case) -> None:
             elif case.config.slot == "encoder":
                 assert out.shape == (B, facts.latent)
             else:
-                assert out.shape[0] == B and out.dim() in (1, 2)
-            assert out.dtype == dtype and bool(out.isfinite().all())
+                assert out.shape[0] == B
+                assert out.dim() in (1, 2)
+            assert out.dtype == dtype
+            assert bool(out.isfinite().all())
     if case.config.slot == "encoder":
         assert bool((outputs(network(case), inputs(case))[1] > 0).all()), "a variance is not positive"
 
@@ -156,10 +157,11 @@ def everything_it_is_given_matters(case: Case) -> None:
 
 def a_hidden_label_is_a_class_of_its_own(case: Case) -> None:
     """y = classes stands for no label (label dropout), and is told apart from every class."""
-    if case.facts.classes is None:
+    classes = case.facts.classes
+    if classes is None:
         return
-    net, args = network(case), mapped(lambda v: v[:1].expand(case.facts.classes + 1, *v.shape[1:]), inputs(case))
-    y = torch.arange(case.facts.classes + 1)
+    net, args = network(case), mapped(lambda v: v[:1].expand(classes + 1, *v.shape[1:]), inputs(case))
+    y = torch.arange(classes + 1)
     out = outputs(net, [*args[:-1], attrs.evolve(args[-1], y=y)])
     rows = torch.cat([o.reshape(len(y), -1) for o in out], dim=1)
     assert bool((torch.cdist(rows, rows) + torch.eye(len(y)) > 0).all())
@@ -258,19 +260,21 @@ def its_gradient_has_a_gradient(case: Case) -> None:
     def penalty() -> Tensor:
         x = args[0].clone().requires_grad_()
         (g,) = torch.autograd.grad(net(x, *args[1:]).sum(), x, create_graph=True)
-        return g.square().sum()
+        square: Tensor = g.square().sum()
+        return square
 
     def moved(by: float) -> Tensor:
         with torch.no_grad():
             for p, d in zip(weights, direction, strict=True):
-                p += by * d
+                p.add_(by * d)
         return penalty().detach()
 
     found = torch.autograd.grad(penalty(), weights, allow_unused=True)
     slope = torch.stack([(g * d).sum() for g, d in zip(found, direction, strict=True) if g is not None]).sum()
     h = 1e-6
     expected = (moved(h) - moved(-2 * h)) / (2 * h)
-    assert bool(slope.isfinite()) and float(slope) != 0
+    assert bool(slope.isfinite())
+    assert float(slope) != 0
     assert abs(float(slope - expected)) <= 1e-3 * abs(float(expected)) + 1e-6
 
 

@@ -69,12 +69,14 @@ def a_run_goes_by(case: Case) -> None:
             hook.step_ended(run=run, step=step, logs=logs)
             assert logs == kept
             wanted = hook.wants(step=step)
-            assert wanted == hook.wants(step=step) and all(isinstance(n, int) and n >= 0 for n in wanted)
+            assert wanted == hook.wants(step=step)
+            assert all(isinstance(n, int) and n >= 0 for n in wanted)
             hook.sampled(run=run, step=step, samples=samples)
             hook.checkpoint_saved(run=run, step=step, folder=folder)
         hook.run_ended(run=run, step=STEPS)
         hook.run_failed(run=run, step=STEPS, error=RuntimeError("nothing"))
-    assert torch.equal(samples, before) and torch.equal(random, torch.get_rng_state())
+    assert torch.equal(samples, before)
+    assert torch.equal(random, torch.get_rng_state())
 
 
 OBSERVERS = Suite("observers", cases, (its_hooks_are_hooks_of_a_run, a_run_goes_by))

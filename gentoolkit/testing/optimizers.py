@@ -44,7 +44,8 @@ def it_descends(case: Case) -> None:
     """On a bowl, with parameters or (name, parameter) pairs alike."""
     plain, named = descended(case, False), descended(case, True)
     for (_, start), a, b in zip(parameters(), plain, named, strict=True):
-        assert torch.equal(a, b) and bool(a.square().sum() < start.square().sum())
+        assert torch.equal(a, b)
+        assert bool(a.square().sum() < start.square().sum())
 
 
 def its_state_belongs_to_parameters(case: Case) -> None:
@@ -94,7 +95,8 @@ def the_rate_is_a_function_of_the_step(case: Case) -> None:
 def the_rate_is_positive_and_not_above_lr(case: Case) -> None:
     """Before the last step, where it may be 0; and it follows lr."""
     found = rates(case, list(range(STEPS)))
-    assert all(0 < r <= 0.01 * (1 + 1e-9) for r in found[:-1]) and 0 <= found[-1] <= 0.01
+    assert all(0 < r <= 0.01 * (1 + 1e-9) for r in found[:-1])
+    assert 0 <= found[-1] <= 0.01
     assert max(rates(case, list(range(STEPS)), lr=0.02)) > max(found)
 
 

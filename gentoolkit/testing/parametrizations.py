@@ -26,7 +26,7 @@ def cases(config: Any) -> Iterator[tuple[str, Facts]]:
     """Schedules that preserve variance, end at alpha = 0, and explode; points and images."""
     for name, schedule in SCHEDULES.items():
         for kind in ("points", "image"):
-            more = {"tiny/schedule": name}
+            more: dict[str, Any] = {"tiny/schedule": name}
             yield f"{name} {kind}", tiny_facts(kind, steps=T, schedule=schedule, parametrization=config, **more)
 
 
@@ -57,7 +57,8 @@ def what_it_offers_is_what_it_builds(case: Case) -> None:
     """Channels, target and density."""
     offered, d = case.config.offer(case.facts), Drawn(case)
     assert offered["raw_channels"] == case.config.channels(case.facts) >= case.facts.shape[0]
-    assert offered["target"] == case.config.target and offered["density"] == hasattr(d.built, "distribution")
+    assert offered["target"] == case.config.target
+    assert offered["density"] == hasattr(d.built, "distribution")
 
 
 def inputs_keep_shape_and_name_the_level(case: Case) -> None:
@@ -65,9 +66,13 @@ def inputs_keep_shape_and_name_the_level(case: Case) -> None:
     d = Drawn(case)
     before = d.x_t.clone()
     x_in, level = d.built.inputs(d.x_t, d.t)
-    assert x_in.shape == d.x_t.shape and x_in.dtype == torch.float64 and torch.equal(before, d.x_t)
-    assert torch.equal(level.index, d.t - 1) and level.time.dtype == torch.float64
-    assert bool(torch.as_tensor(level.log_snr).isfinite().all()) and bool(level.c_noise.isfinite().all())
+    assert x_in.shape == d.x_t.shape
+    assert x_in.dtype == torch.float64
+    assert torch.equal(before, d.x_t)
+    assert torch.equal(level.index, d.t - 1)
+    assert level.time.dtype == torch.float64
+    assert bool(torch.as_tensor(level.log_snr).isfinite().all())
+    assert bool(level.c_noise.isfinite().all())
 
 
 def a_perfect_output_gives_back_x_0(case: Case) -> None:
@@ -97,9 +102,11 @@ def a_step_is_differentiable(case: Case) -> None:
     d = Drawn(case)
     raw = d.raw.clone().requires_grad_()
     x_s = d.built.step(raw, d.x_t, d.t, d.t - 1, rng("step"))
-    assert x_s.shape == d.x_0.shape and x_s.dtype == torch.float64
+    assert x_s.shape == d.x_0.shape
+    assert x_s.dtype == torch.float64
     x_s.sum().backward()
-    assert raw.grad is not None and bool(raw.grad.isfinite().all())
+    assert raw.grad is not None
+    assert bool(raw.grad.isfinite().all())
     assert bool((raw.grad[:, : case.facts.shape[0]] != 0).all())
 
 

@@ -72,9 +72,12 @@ def it_goes_down_to_the_data(case: Case) -> None:
     """t falls strictly from T to 0; every state has the shape and dtype of the samples and is finite."""
     found = walk(case)
     t = [state.t for state in found]
-    assert t[0] == case.facts.steps and t[-1] == 0 and t == sorted(set(t), reverse=True)
+    assert t[0] == case.facts.steps
+    assert t[-1] == 0
+    assert t == sorted(set(t), reverse=True)
     for state in found:
-        assert state.x.shape == (B, *case.facts.shape) and state.x.dtype == torch.float64
+        assert state.x.shape == (B, *case.facts.shape)
+        assert state.x.dtype == torch.float64
         assert bool(state.x.isfinite().all())
         assert state.x_0_hat is None or state.x_0_hat.shape == state.x.shape
 
@@ -85,14 +88,16 @@ def evaluations_are_counted(case: Case) -> None:
     counted = model(case)
     counted.denoiser.register_forward_hook(lambda *_: calls.append(1))
     found = walk(case, with_model=counted)
-    assert found[0].evaluations == 0 and found[-1].evaluations == len(calls) > 0
+    assert found[0].evaluations == 0
+    assert found[-1].evaluations == len(calls) > 0
 
 
 def a_sample_is_a_function_of_seed_and_number(case: Case) -> None:
     """Sample i is the same whatever is drawn beside it, and another under another seed."""
     whole, part = walk(case)[-1].x, walk(case, 2, 5)[-1].x
     assert torch.allclose(whole[2:5], part, rtol=1e-9, atol=1e-9)
-    assert torch.equal(whole, walk(case)[-1].x) and not torch.allclose(whole, walk(case, seed=1)[-1].x)
+    assert torch.equal(whole, walk(case)[-1].x)
+    assert not torch.allclose(whole, walk(case, seed=1)[-1].x)
     assert len(torch.unique(whole.flatten(1), dim=0)) == B, "two samples are the same"
 
 
@@ -127,7 +132,9 @@ def fewer_steps_are_fewer_states(case: Case) -> None:
         return
     for steps in (1, 3):
         found = walk(case.with_options(steps=steps))
-        assert len(found) == steps + 1 and found[0].t == case.facts.steps and found[-1].t == 0
+        assert len(found) == steps + 1
+        assert found[0].t == case.facts.steps
+        assert found[-1].t == 0
 
 
 SAMPLERS = Suite(

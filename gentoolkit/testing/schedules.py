@@ -33,17 +33,21 @@ def torch_and_math_agree(case: Case) -> None:
     """The check without torch and the tables made with it come from one formula."""
     u = times(case.config)
     alpha, sigma = case.config.alpha_sigma(u, torch)
-    assert alpha.dtype == sigma.dtype == torch.float64 and alpha.shape == sigma.shape == u.shape
+    assert alpha.dtype == sigma.dtype == torch.float64
+    assert alpha.shape == sigma.shape == u.shape
     for i, time in enumerate(u.tolist()):
         a, s = case.config.alpha_sigma(time, math)
-        assert alpha[i].item() == pytest.approx(a, rel=1e-10, abs=1e-13) and sigma[i].item() == pytest.approx(s, rel=1e-10)
+        assert alpha[i].item() == pytest.approx(a, rel=1e-10, abs=1e-13)
+        assert sigma[i].item() == pytest.approx(s, rel=1e-10)
 
 
 def signal_to_noise_falls_strictly(case: Case) -> None:
     """From (nearly) clean data at time 0 on."""
     alpha, sigma = case.config.alpha_sigma(times(case.config), torch)
     snr = (alpha / sigma) ** 2
-    assert bool((sigma > 0).all()) and bool((alpha[:-1] > 0).all()) and float(alpha[-1]) >= 0
+    assert bool((sigma > 0).all())
+    assert bool((alpha[:-1] > 0).all())
+    assert float(alpha[-1]) >= 0
     assert bool((snr[1:] < snr[:-1]).all())
     assert float(case.config.alpha_sigma(1e-9, math)[0]) == pytest.approx(1, abs=1e-3)
 
@@ -54,7 +58,7 @@ def grids_are_made_where_nobody_complains(case: Case) -> None:
     wrong = [] if curve.native_steps is None else [curve.native_steps + 1]
     for steps in (*STEPS, *wrong):
         if fit(case.config, tiny_facts(steps=steps)):
-            assert curve.grid(steps).T == steps
+            assert steps == curve.grid(steps).T
         else:
             with pytest.raises(ValueError, match=r"\w"):
                 curve.grid(steps)
@@ -67,11 +71,15 @@ def grids_start_clean_and_are_float64(case: Case) -> None:
         if not fit(case.config, tiny_facts(steps=steps)):
             continue
         grid = curve.grid(steps)
-        assert float(grid.alpha[0]) == 1 and float(grid.sigma[0]) == 0 and float(grid.time[0]) == 0
-        assert float(grid.time[-1]) == 1 and len(grid.time) == len(grid.alpha) == len(grid.sigma) == steps + 1
+        assert float(grid.alpha[0]) == 1
+        assert float(grid.sigma[0]) == 0
+        assert float(grid.time[0]) == 0
+        assert float(grid.time[-1]) == 1
+        assert len(grid.time) == len(grid.alpha) == len(grid.sigma) == steps + 1
         assert grid.time.dtype == grid.alpha.dtype == grid.sigma.dtype == torch.float64
         alpha, sigma = case.config.alpha_sigma(grid.time[1:], torch)
-        assert torch.equal(grid.alpha[1:], alpha) and torch.equal(grid.sigma[1:], sigma)
+        assert torch.equal(grid.alpha[1:], alpha)
+        assert torch.equal(grid.sigma[1:], sigma)
 
 
 def it_offers_the_end_of_its_grid(case: Case) -> None:

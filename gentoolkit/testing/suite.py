@@ -15,7 +15,6 @@ from gentoolkit.registry import Component, Entry, Facts, GentoolError, RunRef, o
 
 from .written import structured
 
-
 Snippet = Mapping[str, Any]
 Snippets = Snippet | Sequence[Snippet]
 """Options as a recipe writes them, without `use`; or several such tables, each a component to check."""

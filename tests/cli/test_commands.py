@@ -222,7 +222,13 @@ def test_dry_run_keeps_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -
 def test_nproc_trains_on_two_processes_and_a_signal_leaves_a_commit(here: Path) -> None:
     command = [sys.executable, "-m", "gentoolkit", "train", "tiny.toml", "--nproc", "2", "training.batch_size=8"]
     process = subprocess.Popen(
-        [*command, "training.steps=100000", "training.checkpoint_every=100000", "training.log_every=10", "observers.grid.every=99999"],
+        [
+            *command,
+            "training.steps=100000",
+            "training.checkpoint_every=100000",
+            "training.log_every=10",
+            "observers.grid.every=99999",
+        ],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

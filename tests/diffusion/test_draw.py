@@ -23,7 +23,8 @@ def test_number_i_is_the_same_whatever_is_drawn_beside_it(kind, start, length, s
     make = KINDS[kind]
     whole = make(Draw(("key",), 0, 600), "x", shape)
     part = make(Draw(("key",), start, start + length), "x", shape)
-    assert part.shape == (length, *shape) and torch.equal(part, whole[start : start + length])
+    assert part.shape == (length, *shape)
+    assert torch.equal(part, whole[start : start + length])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,7 +42,8 @@ def test_keys_names_and_slots_are_told_apart(kind):
 
 def test_a_scope_is_a_longer_key_over_the_same_slots():
     plain, scoped = Draw(("a",), 3, 9), Draw(("a",), 3, 9).scope("b", 1)
-    assert len(scoped) == 6 and torch.equal(scoped.normal("x"), Draw(("a", "b", 1), 3, 9).normal("x"))
+    assert len(scoped) == 6
+    assert torch.equal(scoped.normal("x"), Draw(("a", "b", 1), 3, 9).normal("x"))
     assert not torch.equal(plain.normal("x"), Draw(("a", "b", 1), 3, 9).normal("x"))
     assert Draw(("a",), 0, 1, "meta", torch.float64).scope("b").normal("x").device.type == "meta"
 
@@ -66,7 +68,8 @@ def test_neither_order_nor_the_global_generators_matter():
     state = torch.get_rng_state()
     a, b = first.normal("a"), first.normal("b")
     torch.manual_seed(123)
-    assert torch.equal(second.normal("b"), b) and torch.equal(second.normal("a"), a)
+    assert torch.equal(second.normal("b"), b)
+    assert torch.equal(second.normal("a"), a)
     torch.set_rng_state(state)
 
 
@@ -74,7 +77,9 @@ def test_every_precision_sees_the_same_noise():
     single, double = Draw((0,), 0, 50), Draw((0,), 0, 50, dtype=torch.float64)
     for kind in ("normal", "uniform"):
         a, b = (KINDS[kind](d, kind, (3,)) for d in (single, double))
-        assert a.dtype == torch.float32 and b.dtype == torch.float64 and torch.equal(a.double(), b)
+        assert a.dtype == torch.float32
+        assert b.dtype == torch.float64
+        assert torch.equal(a.double(), b)
     assert double.integers("t", 1, 4).dtype == torch.int64
 
 
@@ -83,11 +88,15 @@ def test_moments():
     n = 40_000
     draw = Draw(("moments",), 0, n)
     z, u, t = draw.normal("z"), draw.uniform("u"), draw.integers("t", 1, 4)
-    assert abs(float(z.mean())) < 6 / n**0.5 and float(z.var()) == pytest.approx(1, abs=6 * (2 / n) ** 0.5)
+    assert abs(float(z.mean())) < 6 / n**0.5
+    assert float(z.var()) == pytest.approx(1, abs=6 * (2 / n) ** 0.5)
     assert float((z**4).mean()) == pytest.approx(3, abs=6 * (96 / n) ** 0.5)
-    assert float(u.mean()) == pytest.approx(0.5, abs=6 * (1 / 12 / n) ** 0.5) and 0 <= float(u.min()) and float(u.max()) < 1
+    assert float(u.mean()) == pytest.approx(0.5, abs=6 * (1 / 12 / n) ** 0.5)
+    assert float(u.min()) >= 0
+    assert float(u.max()) < 1
     shares = torch.bincount(t, minlength=5) / n
-    assert shares[0] == 0 and float((shares[1:] - 0.25).abs().max()) < 6 * (0.1875 / n) ** 0.5
+    assert shares[0] == 0
+    assert float((shares[1:] - 0.25).abs().max()) < 6 * (0.1875 / n) ** 0.5
 
 
 def test_names_are_independent():

@@ -63,7 +63,8 @@ def test_the_posterior_is_the_conditional_of_the_joint_gaussian(drawn, x_0, x_t)
     p = q.posterior(*(torch.tensor([[v]], dtype=torch.float64) for v in (x_0, x_t)), *reversed(steps(s, t)))
     assert float(p.mean) == pytest.approx(mean, rel=1e-9, abs=1e-9 * (1 + alpha_s))
     assert float(p.variance) == pytest.approx(variance, rel=1e-9, abs=1e-9 * sigma_s**2)
-    assert float(p.variance) >= 0 and (s > 0 or float(p.variance) == 0)
+    assert float(p.variance) >= 0
+    assert s > 0 or float(p.variance) == 0
 
 
 @few
@@ -88,7 +89,8 @@ def test_ddim_keeps_the_marginal_and_is_the_posterior_at_eta_one(drawn, eta):
     at_s, at_t = steps(s, t)
     x_0, x_t = (torch.tensor([[v]], dtype=torch.float64) for v in (0.7, -1.2))
     one, posterior = q.ddim(x_0, x_t, at_t, at_s, 1.0), q.posterior(x_0, x_t, at_t, at_s)
-    assert torch.allclose(one.mean, posterior.mean, rtol=1e-7, atol=1e-7) and torch.equal(one.variance, posterior.variance)
+    assert torch.allclose(one.mean, posterior.mean, rtol=1e-7, atol=1e-7)
+    assert torch.equal(one.variance, posterior.variance)
     p = q.ddim(x_0, x_t, at_t, at_s, eta)
     (alpha_s, sigma_s), (alpha_t, sigma_t) = q.alpha_sigma(at_s), q.alpha_sigma(at_t)
     gain = q.ddim(x_0, x_t + 1, at_t, at_s, eta).mean - p.mean
@@ -145,27 +147,32 @@ def test_at_t_1_the_posterior_is_x_0_itself(schedule):
     q, t = process(schedule), torch.ones(3, dtype=torch.long)
     x_0, x_t = torch.linspace(-1, 1, 6).double().view(3, 2), torch.full((3, 2), 7.0, dtype=torch.float64)
     p = q.posterior(x_0, x_t, t)
-    assert torch.allclose(p.mean, x_0, rtol=1e-14) and torch.equal(p.variance, torch.zeros_like(p.variance))
+    assert torch.allclose(p.mean, x_0, rtol=1e-14)
+    assert torch.equal(p.variance, torch.zeros_like(p.variance))
     assert torch.equal(p.rsample(Draw(("a",), 0, 3)), p.rsample(Draw(("b",), 0, 3)))
 
 
-def test_alpha_T_exactly_zero_works():
+def test_no_signal_at_all_at_the_end_works():
     """The straight path ends in pure noise: x_T says nothing of x_0, and nothing is divided by it."""
     q, t = process(Rectified()), torch.tensor([4])
-    assert float(q.alpha_sigma(t)[0]) == 0 and float(q.snr(t)) == 0
+    assert float(q.alpha_sigma(t)[0]) == 0
+    assert float(q.snr(t)) == 0
     x_0, x_t = torch.tensor([[0.7]], dtype=torch.float64), torch.tensor([[-2.0]], dtype=torch.float64)
     p = q.posterior(x_0, x_t, t)
     alpha, sigma = q.alpha_sigma(t - 1)
-    assert float(p.mean) == pytest.approx(float(alpha * 0.7)) and float(p.variance) == pytest.approx(float(sigma**2))
+    assert float(p.mean) == pytest.approx(float(alpha * 0.7))
+    assert float(p.variance) == pytest.approx(float(sigma**2))
     assert torch.isfinite(q.ddim(x_0, x_t, t, t - 1, 0.0).mean).all()
     assert float(q.x_0_from_v(q.v(x_0, x_t, t), x_t, t)) == pytest.approx(0.7)
-    assert float(q.level(t).log_snr) == -30 and math.isfinite(float(q.level(t).c_noise))
+    assert float(q.level(t).log_snr) == -30
+    assert math.isfinite(float(q.level(t).c_noise))
 
 
 def test_snr_with_a_decoder_is_finite_at_0():
     q = process()
     t = torch.arange(5)
-    assert float(q.snr(t)[0]) == math.inf and torch.equal(q.snr(t)[1:], q.snr(t, 0.1)[1:])
+    assert float(q.snr(t)[0]) == math.inf
+    assert torch.equal(q.snr(t)[1:], q.snr(t, 0.1)[1:])
     assert float(q.snr(t, 0.1)[0] - q.snr(t)[1]) == pytest.approx(100)
     assert torch.allclose(q.snr(t)[1:], (q.grid.alpha_bar / (1 - q.grid.alpha_bar))[1:], rtol=1e-9)
 
@@ -195,13 +202,15 @@ def test_renoise_is_the_transition():
     x_s, s, t = torch.full((n, 1), 0.5, dtype=torch.float64), torch.full((n,), 1), torch.full((n,), 3)
     x_t = q.renoise(x_s, s, t, Draw(("renoise",), 0, n))
     a, w = (float(v[0]) for v in q.transition(t, s))
-    assert float(x_t.mean()) == pytest.approx(0.5 * a, abs=6 * (w / n) ** 0.5) and x_t.dtype == torch.float64
+    assert float(x_t.mean()) == pytest.approx(0.5 * a, abs=6 * (w / n) ** 0.5)
+    assert x_t.dtype == torch.float64
     assert float(x_t.var()) == pytest.approx(w, rel=6 * (2 / n) ** 0.5)
 
 
 def test_the_prior_has_the_schedules_deviation():
     x = process(Geometric(sigma_max=7.0)).prior((2,), Draw(("prior",), 0, 10_000))
-    assert x.shape == (10_000, 2) and float(x.std()) == pytest.approx(7, rel=0.05)
+    assert x.shape == (10_000, 2)
+    assert float(x.std()) == pytest.approx(7, rel=0.05)
     bare = GaussianForward(process().grid).prior((2,), Draw(("prior",), 0, 10_000))
     assert torch.allclose(7 * bare, x, rtol=1e-5)
 
@@ -218,4 +227,5 @@ def test_continuous_times_agree_with_the_grid_and_need_a_curve():
 
 def test_curves_take_any_formula():
     curve = Curve(lambda u: (1 - u / 2, u))
-    assert curve.grid(2).alpha.tolist() == [1, 0.75, 0.5] and curve.prior_std == 1
+    assert curve.grid(2).alpha.tolist() == [1, 0.75, 0.5]
+    assert curve.prior_std == 1

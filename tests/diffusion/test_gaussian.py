@@ -33,7 +33,8 @@ def test_log_prob_and_kl_are_torchs(broadcast):
     p, q = Gaussian(m, v), Gaussian(n, u)
     assert torch.allclose(p.log_prob(x), independent(m, v).log_prob(x), rtol=1e-12)
     assert torch.allclose(p.kl(q), kl_divergence(independent(m, v), independent(n, u)), rtol=1e-12)
-    assert torch.allclose(p.kl(p), torch.zeros(B, dtype=torch.float64)) and p.kl(q).shape == (B,)
+    assert torch.allclose(p.kl(p), torch.zeros(B, dtype=torch.float64))
+    assert p.kl(q).shape == (B,)
 
 
 def test_draws_are_keyed_differentiable_and_have_the_moments():
@@ -44,7 +45,8 @@ def test_draws_are_keyed_differentiable_and_have_the_moments():
     assert x.mean(0).tolist() == pytest.approx([3, 3], abs=6 * 2 / n**0.5)
     assert x.var(0).tolist() == pytest.approx([0.25, 4], rel=6 * (2 / n) ** 0.5)
     x.sum().backward()
-    assert bool((mean.grad == 1).all()) and bool((variance.grad != 0).all())
+    assert bool((mean.grad == 1).all())
+    assert bool((variance.grad != 0).all())
     again = Gaussian(mean.detach()[:9], variance.detach()).rsample(Draw(("g",), 0, 9))
     assert torch.equal(again, x.detach()[:9])
 
@@ -58,13 +60,15 @@ def test_variance_zero_is_a_point():
 def test_per_sample_numbers_meet_tensors_of_any_rank(shape):
     values, like = torch.tensor([1.0, 2.0], dtype=torch.float64), torch.zeros(2, *shape, dtype=torch.float32)
     spread = per_sample(values, like)
-    assert spread.dtype == torch.float32 and (like + spread).shape == like.shape
+    assert spread.dtype == torch.float32
+    assert (like + spread).shape == like.shape
     assert torch.equal((like + spread).reshape(2, -1)[:, 0], torch.tensor([1.0, 2.0]))
 
 
 def test_sums_and_means_per_sample():
     x = torch.arange(24.0).view(2, 3, 4)
-    assert sum_per_sample(x).tolist() == [66, 210] and mean_per_sample(x).tolist() == [5.5, 17.5]
+    assert sum_per_sample(x).tolist() == [66, 210]
+    assert mean_per_sample(x).tolist() == [5.5, 17.5]
 
 
 def test_nobody_broadcasts_by_hand():
@@ -72,5 +76,6 @@ def test_nobody_broadcasts_by_hand():
     banned = re.compile(r"\[\s*:\s*,\s*None\s*,\s*None\s*,\s*None\s*\]|\.view\(-1, 1, 1, 1\)|\.reshape\(-1, 1, 1, 1\)")
     root = Path(gentoolkit.__file__).parent
     files = sorted(root.rglob("*.py"))
-    assert len(files) > 50 and banned.search("x[:, None, None, None]")
+    assert len(files) > 50
+    assert banned.search("x[:, None, None, None]")
     assert [f"{f.relative_to(root)}" for f in files if banned.search(f.read_text(encoding="utf-8"))] == []

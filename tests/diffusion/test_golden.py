@@ -51,12 +51,14 @@ def test_betas_and_alpha_bars_to_the_printed_digits(T):
 
 def test_the_coarse_grids_reappear_in_the_fine_one():
     fine = grid(8).alpha_bar
-    assert torch.allclose(grid(4).alpha_bar, fine[::2], rtol=1e-14) and torch.allclose(grid(2).alpha_bar, fine[::4], rtol=1e-14)
+    assert torch.allclose(grid(4).alpha_bar, fine[::2], rtol=1e-14)
+    assert torch.allclose(grid(2).alpha_bar, fine[::4], rtol=1e-14)
 
 
 def test_the_ends_of_a_thousand_steps():
     betas = grid(1000).beta
-    assert f"{betas[1]:.4e}" == "1.0994e-04" and f"{betas[1000]:.4e}" == "1.9792e-02"
+    assert f"{betas[1]:.4e}" == "1.0994e-04"
+    assert f"{betas[1000]:.4e}" == "1.9792e-02"
 
 
 def test_the_released_start_of_time():
@@ -71,7 +73,8 @@ def test_the_tables_of_the_released_code(T):
     assert made.beta[1:].tolist() == pytest.approx(betas, rel=2e-7)
     assert made.alpha[1:].tolist() == pytest.approx(alphas, rel=3e-4 if T == 1 else 2e-6, abs=4e-6)
     assert made.sigma[1:].tolist() == pytest.approx(sigmas, rel=2e-7)
-    assert made.alpha[0] == 1 and made.sigma[0] == 0
+    assert made.alpha[0] == 1
+    assert made.sigma[0] == 0
 
 
 def test_the_posterior_at_four_steps_to_the_printed_digits():
@@ -114,6 +117,7 @@ def test_linear_selects_native_steps_and_never_rescales():
     """Scaling betas by 1000/T would give beta_T = 5 at T = 4."""
     curve = Linear().build(Facts(), {})
     native, few = curve.grid(1000), curve.grid(4)
-    assert torch.allclose(few.alpha_bar, native.alpha_bar[::250], rtol=1e-13) and bool((few.beta < 1).all())
+    assert torch.allclose(few.alpha_bar, native.alpha_bar[::250], rtol=1e-13)
+    assert bool((few.beta < 1).all())
     odd = curve.grid(7)
     assert torch.allclose(odd.alpha_bar, native.alpha_bar[[round(1000 * t / 7) for t in range(8)]], rtol=1e-13)

@@ -26,9 +26,10 @@ def grid(alpha, sigma):
 
 @pytest.mark.parametrize("schedule", ALL, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("T", [1, 2, 7])
-def test_tables_have_T_plus_1_entries_and_time_is_t_over_T(schedule, T):
+def test_tables_run_from_0_to_the_last_step_in_even_time(schedule, T):
     made = schedule.build(Facts(), {}).grid(T)
-    assert made.T == T and made.time.dtype == made.alpha.dtype == made.sigma.dtype == torch.float64
+    assert made.T == T
+    assert made.time.dtype == made.alpha.dtype == made.sigma.dtype == torch.float64
     assert (made.alpha[0], made.sigma[0]) == (1, 0)
     step = 1e-3 / 2 if schedule.native_steps else 1e-15
     assert torch.allclose(made.time, torch.arange(T + 1).double() / T, rtol=0, atol=step)
@@ -75,7 +76,8 @@ def test_a_discrete_schedule_has_no_more_steps_than_it_has():
 def test_beta_and_alpha_bar_are_for_variance_preserving_grids_alone():
     for schedule in (VP(), Linear(), Cosine()):
         made = schedule.build(Facts(), {}).grid(5)
-        assert torch.allclose((1 - made.beta).cumprod(0), made.alpha_bar, rtol=1e-9, atol=1e-30) and made.beta[0] == 0
+        assert torch.allclose((1 - made.beta).cumprod(0), made.alpha_bar, rtol=1e-9, atol=1e-30)
+        assert made.beta[0] == 0
     for schedule in (Geometric(), Rectified()):
         with pytest.raises(ValueError, match="variance-preserving"):
             _ = schedule.build(Facts(), {}).grid(5).beta
@@ -84,9 +86,11 @@ def test_beta_and_alpha_bar_are_for_variance_preserving_grids_alone():
 def test_tables_are_copied_to_a_device_once():
     made = VP().build(Facts(), {}).grid(4)
     cpu = torch.device("cpu")
-    assert made.table("alpha", cpu) is made.table("alpha", cpu) and made.table("alpha", cpu).dtype == torch.float64
+    assert made.table("alpha", cpu) is made.table("alpha", cpu)
+    assert made.table("alpha", cpu).dtype == torch.float64
     ghost = made.table("sigma", torch.device("meta"))
-    assert ghost.device.type == "meta" and ghost.shape == (5,)
+    assert ghost.device.type == "meta"
+    assert ghost.shape == (5,)
 
 
 def test_a_table_made_in_a_simulation_is_not_kept():
@@ -104,7 +108,8 @@ def test_the_level_is_all_that_networks_see_of_t():
     t = torch.tensor([1, 4])
     level = q.level(t)
     alpha_bar = q.grid.alpha_bar[t]
-    assert level.index.tolist() == [0, 3] and level.time.tolist() == [0.25, 1.0]
+    assert level.index.tolist() == [0, 3]
+    assert level.time.tolist() == [0.25, 1.0]
     assert torch.allclose(level.log_snr.double(), (alpha_bar / (1 - alpha_bar)).log(), rtol=1e-6)
     assert torch.allclose(level.c_noise.double(), (q.grid.sigma[t] / q.grid.alpha[t]).log() / 4, rtol=1e-6)
     assert {v.dtype for v in (level.time, level.log_snr, level.c_noise)} == {torch.float32}
@@ -115,7 +120,8 @@ def test_a_level_off_the_grid_has_no_index():
     curve = VP().build(Facts(), {})
     level = GaussianForward(curve.grid(4), curve).level(torch.tensor([0.25, 0.3]))
     on = GaussianForward(curve.grid(4)).level(torch.tensor([1]))
-    assert level.index is None and torch.allclose(level.log_snr[:1], on.log_snr)
+    assert level.index is None
+    assert torch.allclose(level.log_snr[:1], on.log_snr)
     assert level.time.tolist() == pytest.approx([0.25, 0.3])
 
 

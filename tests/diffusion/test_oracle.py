@@ -116,7 +116,8 @@ def test_clean_draws_are_of_the_mixture():
 def test_the_component_responsibilities():
     o = oracle(PLANE)
     log_r, m, variance = o.components(torch.tensor([[0.3, -0.2]]), at(2, 1))
-    assert float(log_r.exp().sum()) == pytest.approx(1) and m.shape == (1, 3, 2)
+    assert float(log_r.exp().sum()) == pytest.approx(1)
+    assert m.shape == (1, 3, 2)
     alpha, sigma = (float(v) for v in o.process.alpha_sigma(torch.tensor(2)))
     assert float(variance) == pytest.approx(1 / (1 / 0.2**2 + alpha**2 / sigma**2))
 
@@ -135,8 +136,10 @@ def test_twenty_five_gaussians_need_many_gaussian_steps_but_few_exact_ones():
 
     for T in (1, 2, 4):
         quality, modes = judged(T, "exact")
-        assert quality > 0.995 and modes == 25
-    assert judged(4, "gaussian")[0] < 0.08 and judged(4, "matched")[0] < 0.08
+        assert quality > 0.995
+        assert modes == 25
+    assert judged(4, "gaussian")[0] < 0.08
+    assert judged(4, "matched")[0] < 0.08
     assert 0.3 < judged(16, "gaussian")[0] < 0.45
     assert judged(50, "gaussian")[0] > 0.97
     assert judged(1, "gaussian") == (1.0, 1), "one noiseless Gaussian step puts everything on the central mode"

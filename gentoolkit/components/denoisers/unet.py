@@ -12,7 +12,7 @@ from gentoolkit.registry import Complaint, Facts, component, opt
 
 @component
 class UNet(Denoiser):
-    """Compact image U-Net: residual blocks, AdaGN from the latent, self-attention where asked, any size that its levels divide."""
+    """Compact image U-Net: residual blocks, AdaGN from the latent, self-attention where asked."""
 
     takes_latent: ClassVar[bool] = True
     takes_class: ClassVar[bool] = True

@@ -6,11 +6,11 @@
 
     x_t [B, C, H, W], level, condition (w, y)  ->  raw [B, raw_channels, H, W]
 
-e is the embedding of the level, plus that of the class. A subscript 0 marks a layer that starts at zero, so that every block starts as a
-scaled identity and the output as 0. H and W must be multiples of 2^(levels - 1).
+e is the embedding of the level, plus that of the class. A subscript 0 marks a layer that starts at zero, so that every
+block starts as a scaled identity and the output as 0. H and W must be multiples of 2^(levels - 1).
 
-One linear layer makes gamma and beta of every block, another one every shift: at small sizes the number of operations costs more than
-their arithmetic. Differs from NCSN++ (DDGAN's generator) in having no FIR resampling, no input pyramid and one skip per block.
+One linear layer makes gamma and beta of every block, another one every shift: at small sizes the number of operations
+costs more than their arithmetic. Differs from NCSN++ (DDGAN's generator) in having no FIR resampling, no input pyramid and one skip per block.
 
 Source: Ho et al. 2020 (blocks); Song et al. 2021 (the 1/sqrt 2); Xiao et al. 2022, App. C.1 (AdaGN).
 """

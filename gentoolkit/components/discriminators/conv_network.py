@@ -1,4 +1,4 @@
-"""A time-conditioned convolutional discriminator of pairs (x_{t-1}, x_t), without normalisation, that looks long at full resolution.
+"""A time-conditioned convolutional discriminator of pairs (x_{t-1}, x_t) that looks long at full resolution; no normalisation.
 
     block(h; e) = (Conv1x1(h) + Conv(a(Conv(a(h)) + shift(e)))) / sqrt 2        a = LeakyReLU(0.2)
     features    = sum over pixels of a(blocks(cat[x_prev, x_t]))                [B, C]
@@ -6,9 +6,9 @@
 
     x_prev, x_t [B, C, H, W], level, condition (y)  ->  logits [B]
 
-Level l runs at 1/2^l of the resolution; blocks lie before the pooling between two levels, so the first ones see every pixel. With
-v = 0 the loss at initialisation is exactly 2 ln 2. Keep the lowest resolution at 4x4 or more: with a 2x2 map and a flat linear layer in
-place of the sum it stopped learning within 200 steps on 8x8 digits.
+Level l runs at 1/2^l of the resolution; blocks lie before the pooling between two levels, so the first ones see every pixel.
+With v = 0 the loss at initialisation is exactly 2 ln 2. Keep the lowest resolution at 4x4 or more: with a 2x2 map and a flat
+linear layer in place of the sum it stopped learning within 200 steps on 8x8 digits.
 
 Source: Xiao et al. 2022 (DDGAN), App. C.1 (blocks, sum, time); Miyato & Koyama 2018 (projection of the class).
 """
@@ -30,7 +30,7 @@ from gentoolkit.registry import Facts
 
 
 class HeConv2d(nn.Conv2d):
-    """A convolution that keeps the variance of what a leaky ReLU lets through (He et al. 2015); torch's default loses 2/3 of it."""
+    """A convolution that keeps the variance of what a leaky ReLU lets through (He et al., 2015)."""
 
     def reset_parameters(self) -> None:
         """He's normal weights, no bias."""

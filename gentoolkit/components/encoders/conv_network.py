@@ -5,7 +5,7 @@
 
     seen, x_t [B, C, H, W], level, condition (y)  ->  N(mean, exp(log_std)²) over z [B, dim]
 
-`seen` is x_{t-1} or x_0. The subscript 0 marks a layer that starts at zero: r starts as the prior N(0, I), where the KL term is 0.
+`seen` is x_{t-1} or x_0. The subscript 0 marks a layer that starts at zero: r starts as the prior, and its KL at 0.
 The last features are flattened, not pooled, because the latent has to say where things are; so the image shape is fixed.
 
 Source: Kingma & Welling 2014; blocks as in the U-Net.

@@ -116,7 +116,7 @@ class Method(Component):
             if name not in updates:
                 known = ", ".join(f"'{u}'" for u in updates)
                 near = difflib.get_close_matches(name, updates, 1)
-                yield f"optimizers.{name}", f"its updates are {known}", *([f"optimizers.{near[0]}"] if near else [])
+                yield f"optimizers.{name}", f"its updates are {known}", f"optimizers.{near[0]}" if near else ""
         for name in updates:
             if name not in self.optimizers:
                 yield "optimizers", f"the update '{name}' has no optimizer"

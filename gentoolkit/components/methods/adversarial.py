@@ -1,6 +1,7 @@
 """The two updates of a denoising diffusion GAN   (paper, Eq. 4, 5; App. C.2).
 
-    discriminator:  real(D(x_{t-1}, x_t, t)) + fake(D(x'_{t-1}, x_t, t)) + regularizers,  (x_{t-1}, x_t) ~ q, x'_{t-1} ~ p_theta(. | x_t)
+    discriminator:  real(D(x_{t-1}, x_t, t)) + fake(D(x'_{t-1}, x_t, t)) + regularizers
+                    (x_{t-1}, x_t) ~ q,  x'_{t-1} ~ p_theta(. | x_t)
     denoiser:       denoiser(D(x'_{t-1}, x_t, t))        with t, noise and z of its own
 
 One summed loss and one backward per update; the denoiser runs without autograd in the discriminator's.

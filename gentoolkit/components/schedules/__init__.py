@@ -40,10 +40,8 @@ class Schedule(Component):
             alpha, sigma = self.alpha_sigma(t / facts.steps, math)
             snr = (alpha / sigma) ** 2 if sigma > 0 else math.inf
             if not (0 <= snr < last):
-                yield (
-                    "use",
-                    f"its signal-to-noise ratio does not fall at t = {t} of {facts.steps} (alpha {alpha:.3g}, sigma {sigma:.3g})",
-                )
+                at = f"t = {t} of {facts.steps} (alpha {alpha:.3g}, sigma {sigma:.3g})"
+                yield "use", f"its signal-to-noise ratio does not fall at {at}"
                 return
             last = snr
 

@@ -63,7 +63,8 @@ TABLE = {  # at logits -1, 0, 2: D on real, D on fake, the denoiser
 def test_the_table_of_losses(name):
     logits, (real, fake, denoiser) = torch.tensor([-1.0, 0.0, 2.0]), TABLE[name]
     loss = LOSSES[name]
-    assert loss.real(logits).tolist() == pytest.approx(real) and loss.fake(logits).tolist() == pytest.approx(fake)
+    assert loss.real(logits).tolist() == pytest.approx(real)
+    assert loss.fake(logits).tolist() == pytest.approx(fake)
     assert loss.denoiser(logits).tolist() == pytest.approx(denoiser)
 
 
@@ -94,7 +95,9 @@ def test_both_losses_by_hand(name):
     r, f = game.judge(x_prev, x_t, level, condition), game.judge(fake, x_t, level, condition)
     found = game.terms("discriminator")
     assert torch.allclose(found.values["adversarial"], loss.real(r) + loss.fake(f), rtol=1e-10)
-    assert torch.equal(found.t, t) and torch.allclose(found.logs["D_real"], r) and torch.allclose(found.logs["D_fake"], f)
+    assert torch.equal(found.t, t)
+    assert torch.allclose(found.logs["D_real"], r)
+    assert torch.allclose(found.logs["D_fake"], f)
     edge = 0.5 if name == "least-squares" else 0.0
     assert torch.equal(found.logs["D_accuracy"], ((r > edge).double() + (f < edge).double()) / 2)
     rng = draw()
@@ -112,7 +115,9 @@ def test_at_one_step_it_is_a_conditional_gan_on_x_0_and_x_1():
     game.judge.register_forward_pre_hook(lambda _, args: seen.append(args))
     terms = game.terms("discriminator")
     (real, x_1, level, _), (fake, same_x_1, *_) = seen
-    assert torch.equal(real, game.batch.x_0) and torch.equal(x_1, same_x_1) and level.index.tolist() == [0] * B
+    assert torch.equal(real, game.batch.x_0)
+    assert torch.equal(x_1, same_x_1)
+    assert level.index.tolist() == [0] * B
     rng = draw()
     rng.integers("t", 1, 1)
     t = torch.ones(B, dtype=torch.long)
@@ -177,8 +182,10 @@ def test_several_scales_are_averaged():
 
     game = Game(judge=Scales(), stir=False)
     terms = game.terms("discriminator")
-    assert terms.values["adversarial"].shape == (B,) and terms.logs["D_accuracy"].shape == (B,)
-    assert over_scales(torch.tensor([[1.0, 3.0]])).tolist() == [2] and over_scales(torch.tensor([1.0])).tolist() == [1]
+    assert terms.values["adversarial"].shape == (B,)
+    assert terms.logs["D_accuracy"].shape == (B,)
+    assert over_scales(torch.tensor([[1.0, 3.0]])).tolist() == [2]
+    assert over_scales(torch.tensor([1.0])).tolist() == [1]
 
 
 def test_the_plan():
@@ -195,14 +202,17 @@ def test_updates_and_terms_come_when_they_are_due():
     early, late = Update("a", (), (Term("x", every=2, weight=3.0),), None, None), Update("b", (), (), None, None, every=16)
     plan = Plan((), (early, late))
     assert [[u.name for u in plan.due(s)] for s in (0, 1, 16)] == [["a", "b"], ["a"], ["a", "b"]]
-    assert early.active(0) == {"x"} and early.active(1) == frozenset()
-    assert Term("x", weight=3.0).weight_at(7) == 3 and Term("x", weight=lambda s: s / 2).weight_at(7) == 3.5
+    assert early.active(0) == {"x"}
+    assert early.active(1) == frozenset()
+    assert Term("x", weight=3.0).weight_at(7) == 3
+    assert Term("x", weight=lambda s: s / 2).weight_at(7) == 3.5
 
 
 def test_what_is_legal_but_unlikely_is_noted():
     def notes(facts, **options):
         return [where for where, _ in DDGAN(discriminator=SMALL, **options).note(facts)]
 
-    assert notes(tiny_facts()) == ["use"] and notes(tiny_facts(steps=1)) == []
+    assert notes(tiny_facts()) == ["use"]
+    assert notes(tiny_facts(steps=1)) == []
     assert notes(tiny_facts(latent=3), loss="wasserstein") == ["loss"]
     assert notes(tiny_facts(latent=3), loss="wasserstein", regularizers={"r1": R1()}) == []

@@ -50,9 +50,11 @@ def test_both_terms_by_hand(observe):
         rec = lost * ((batch.x_0 - x_0_hat) ** 2).sum(1) / 2
     else:
         p = q.posterior(x_0_hat, x_t, t)
-        rec = -Normal(p.mean, (p.variance + STD**2 * (t == 1)[:, None]).sqrt()).log_prob(x_prev).sum(1)
-    assert torch.allclose(terms.values["rec"], rec / 2, rtol=1e-7) and torch.equal(terms.t, t)
-    assert bool((t == 1).any()) and bool((t > 1).any())
+        rec = -Normal(p.mean, (p.variance + STD**2 * (t == 1).double()[:, None]).sqrt()).log_prob(x_prev).sum(1)
+    assert torch.allclose(terms.values["rec"], rec / 2, rtol=1e-7)
+    assert torch.equal(terms.t, t)
+    assert bool((t == 1).any())
+    assert bool((t > 1).any())
 
 
 def test_the_prior_is_the_latents_own():
@@ -72,9 +74,11 @@ def test_the_prior_is_the_latents_own():
 def test_the_plan_trains_both_nets_in_one_step():
     plan, model, encoder = setting(kl_weight=0.5)
     (update,) = plan.updates
-    assert update.trains == ("denoiser", "encoder") and [t.name for t in update.terms] == ["rec", "kl"]
+    assert update.trains == ("denoiser", "encoder")
+    assert [t.name for t in update.terms] == ["rec", "kl"]
     assert [(n.name, n.ema) for n in plan.nets] == [("denoiser", True), ("encoder", False)]
-    assert plan.nets[0].module is model and plan.nets[1].module is encoder
+    assert plan.nets[0].module is model
+    assert plan.nets[1].module is encoder
     assert update.terms[1].weight_at(0) == update.terms[1].weight_at(10_000) == 0.5
 
 

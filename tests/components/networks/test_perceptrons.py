@@ -8,9 +8,9 @@ import attrs
 import pytest
 import torch
 
-from gentoolkit.components.denoisers.mlp import MLP as Denoiser
-from gentoolkit.components.discriminators.mlp import MLP as Discriminator
-from gentoolkit.components.encoders.mlp import MLP as Encoder
+from gentoolkit.components.denoisers import mlp as denoisers
+from gentoolkit.components.discriminators import mlp as discriminators
+from gentoolkit.components.encoders import mlp as encoders
 from gentoolkit.components.model import Condition
 from gentoolkit.components.networks.inputs import TimeEmbedding, labels, level_input, onehot, sinusoidal
 from gentoolkit.components.networks.layers import Perceptron, ZeroConv2d, ZeroEmbedding, ZeroLinear, group_norm, groups_of
@@ -20,6 +20,7 @@ from gentoolkit.registry import Facts
 from gentoolkit.testing import tiny_facts
 
 T = torch.tensor([1, 4])
+Denoiser, Discriminator, Encoder = denoisers.MLP, discriminators.MLP, encoders.MLP
 
 
 def level(time=None):
@@ -29,7 +30,8 @@ def level(time=None):
 
 def test_level_inputs():
     """Networks receive t - 1, as the released ones do (0..T-1)."""
-    assert level_input(level(), "step").tolist() == [0, 3] and level_input(level(), "step").dtype == torch.float32
+    assert level_input(level(), "step").tolist() == [0, 3]
+    assert level_input(level(), "step").dtype == torch.float32
     assert level_input(level(), "time").tolist() == [0.25, 1.0]
     assert torch.equal(level_input(level(), "log_snr"), level().log_snr)
     with pytest.raises(ValueError, match="between the steps of its grid"):
@@ -39,7 +41,8 @@ def test_level_inputs():
 def test_sinusoidal_embedding():
     out = sinusoidal(torch.tensor([0.0, 2.0], dtype=torch.float64), 8)
     frequencies = [10_000 ** (-k / 3) for k in range(4)]
-    assert out.dtype == torch.float64 and out[0].tolist() == [0] * 4 + [1] * 4
+    assert out.dtype == torch.float64
+    assert out[0].tolist() == [0] * 4 + [1] * 4
     assert out[1].tolist() == pytest.approx([math.sin(2 * f) for f in frequencies] + [math.cos(2 * f) for f in frequencies])
 
 
@@ -49,7 +52,8 @@ def test_the_time_embedding_scales_what_it_embeds():
     for name, scalar in (("time", [250.0, 1000.0]), ("step", [0.0, 3.0]), ("log_snr", [-20.0, 3.0])):
         made = TimeEmbedding(name, 8, 5)
         expected = made.out(torch.nn.functional.silu(made.hidden(sinusoidal(torch.tensor(scalar), 8))))
-        assert torch.allclose(made(low), expected) and expected.shape == (2, 5)
+        assert torch.allclose(made(low), expected)
+        assert expected.shape == (2, 5)
 
 
 def test_labels_that_are_not_there_are_hidden():
@@ -62,12 +66,14 @@ def test_labels_that_are_not_there_are_hidden():
 
 def test_layers_that_start_at_zero():
     for layer in (ZeroLinear(3, 2), ZeroConv2d(3, 2, 1), ZeroConv2d(3, 2, 1, bias=False), ZeroEmbedding(3, 2)):
-        assert all(bool((p == 0).all()) for p in layer.parameters()) and list(layer.parameters())
+        assert all(bool((p == 0).all()) for p in layer.parameters())
+        assert list(layer.parameters())
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(1, 1), (4, 1), (8, 2), (12, 3), (20, 5), (64, 16), (128, 32), (1024, 32)])
 def test_groups_have_four_channels_or_more_and_are_at_most_32(channels, groups):
-    assert groups_of(channels) == groups == group_norm(channels).num_groups and channels % groups == 0
+    assert groups_of(channels) == groups == group_norm(channels).num_groups
+    assert channels % groups == 0
 
 
 def test_a_perceptron_has_the_depth_it_says():
@@ -96,7 +102,8 @@ def test_starting_points():
     x, facts = torch.randn(2, 2, generator=torch.Generator().manual_seed(0)), tiny_facts(latent=3)
     assert torch.equal(Discriminator().build(facts, {})(x, x, level(), Condition()), torch.zeros(2))
     r = Encoder().build(facts, {})(x, x, level(), Condition())
-    assert torch.equal(r.mean, torch.zeros(2, 3)) and torch.equal(r.variance, torch.ones(2, 3))
+    assert torch.equal(r.mean, torch.zeros(2, 3))
+    assert torch.equal(r.variance, torch.ones(2, 3))
 
 
 def test_variances_stay_finite():
@@ -105,7 +112,8 @@ def test_variances_stay_finite():
     for value in (1e6, -1e6):
         torch.nn.init.constant_(net.net[-1].bias, value)
         v = net(x, x, level(), Condition()).variance
-        assert bool(v.isfinite().all()) and bool((v > 0).all())
+        assert bool(v.isfinite().all())
+        assert bool((v > 0).all())
 
 
 def test_the_class_enters_as_one_of_classes_plus_a_hidden_one():
@@ -125,7 +133,8 @@ def test_what_a_network_cannot_take_is_said(config):
     points.kinds, points.takes_class = ("points",), False
     assert [c[0] for c in points().fits(facts)] == ["use", "use"]
     said = " ".join(c[1] for c in points().fits(facts))
-    assert "it takes points; data 'tiny' gives image of shape (1, 8, 8)" in said and "takes no class" in said
+    assert "it takes points; data 'tiny' gives image of shape (1, 8, 8)" in said
+    assert "takes no class" in said
     if config is Denoiser:
         points.takes_latent = False
         assert "has one of width 3" in list(points().fits(facts))[-1][1]

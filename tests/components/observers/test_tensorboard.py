@@ -24,7 +24,12 @@ def test_scalars_and_losses_per_t_are_mirrored(tmp_path: Path) -> None:
     run = Run(tmp_path)
     events.run_started(run=run, step=0)
     for step in (1, 2):
-        logs = {"step": step, "rate": 10.0 * step, "denoiser/simple": 0.5 / step, "loss_per_t": {"denoiser/simple": [0.25, None]}}
+        logs = {
+            "step": step,
+            "rate": 10.0 * step,
+            "denoiser/simple": 0.5 / step,
+            "loss_per_t": {"denoiser/simple": [0.25, None]},
+        }
         events.step_ended(run=run, step=step, logs=logs)
     events.run_ended(run=run, step=2)
     seen = EventAccumulator(str(tmp_path / "tensorboard"))

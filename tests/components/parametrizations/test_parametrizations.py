@@ -38,7 +38,8 @@ def test_three_ways_to_say_x_0_make_one_step():
         q = p.distribution(p.target(x_0, eps, None, T), x_t, T, T - 1)
         means.append(q.mean)
         assert torch.allclose(q.variance, per_sample(p.process.posterior_coefficients(T, T - 1)[2], x_t))
-    assert torch.allclose(means[0], means[1], rtol=1e-9, atol=1e-9) and torch.allclose(means[0], means[2], rtol=1e-9, atol=1e-9)
+    assert torch.allclose(means[0], means[1], rtol=1e-9, atol=1e-9)
+    assert torch.allclose(means[0], means[2], rtol=1e-9, atol=1e-9)
     grid = p.process.grid
     beta, bar = per_sample(grid.beta[T], x_0), per_sample(grid.alpha_bar[T], x_0)
     ddpm = (x_t - beta / (1 - bar).sqrt() * eps) / (1 - beta).sqrt()
@@ -51,7 +52,8 @@ def test_fixed_large_has_the_transitions_variance_and_is_a_point_at_the_end():
     p, q = (m.distribution(raw, x_t, T, T - 1) for m in (small, large))
     assert torch.equal(p.mean, q.mean)
     beta = small.process.grid.beta[T]
-    assert torch.allclose(q.variance[1:, 0], beta[1:]) and float(q.variance[0]) == float(p.variance[0]) == 0
+    assert torch.allclose(q.variance[1:, 0], beta[1:])
+    assert float(q.variance[0]) == float(p.variance[0]) == 0
     assert bool((q.variance[1:] > p.variance[1:]).all())
     skipped = large.distribution(raw, x_t, torch.full_like(T, 4), torch.full_like(T, 2))
     assert torch.allclose(skipped.variance[:, 0], 1 - small.process.grid.alpha_bar[4] / small.process.grid.alpha_bar[2])
@@ -76,16 +78,18 @@ def test_direct_is_the_output_and_learns_from_pairs():
     p, raw, x_t, x_prev = built(Direct()), numbers(0), numbers(1), numbers(2)
     assert torch.equal(p.step(raw, x_t, T, T - 1, Draw((), 0, 4)), raw)
     assert torch.equal(p.target(numbers(3), numbers(4), x_prev, T), x_prev)
-    assert not hasattr(p, "x_0") and not hasattr(p, "distribution")
+    assert not hasattr(p, "x_0")
+    assert not hasattr(p, "distribution")
     with pytest.raises(ValueError, match="pairs"):
         p.target(numbers(3), numbers(4), None, T)
 
 
-def test_eps_is_refused_where_x_T_holds_nothing_of_x_0():
+def test_eps_is_refused_where_the_last_x_holds_nothing_of_x_0():
     for schedule, refused in ((Rectified(), True), (Cosine(), True), (VP(), False), (Geometric(), False)):
         facts = Facts().with_(schedule.offer(Facts()))
         assert bool(list(EpsPosterior().check(facts))) == refused
-        assert not list(VPosterior().check(facts)) and not list(X0Posterior().check(facts))
+        assert not list(VPosterior().check(facts))
+        assert not list(X0Posterior().check(facts))
 
 
 def test_a_step_model_is_its_four_parts():
@@ -97,12 +101,14 @@ def test_a_step_model_is_its_four_parts():
     x_in, level = parts["parametrization"].inputs(batch.x_0, t)
     by_hand = parts["denoiser"](x_in, level, Condition(y=batch.condition.y, w=parts["latent"](z)))
     raw = model.raw(batch.x_0, t, z, batch.condition)
-    assert torch.equal(raw, by_hand) and torch.equal(model.x_0_hat(batch.x_0, t, z, batch.condition), raw)
+    assert torch.equal(raw, by_hand)
+    assert torch.equal(model.x_0_hat(batch.x_0, t, z, batch.condition), raw)
     p = model.distribution(batch.x_0, t, t - 1, z, batch.condition)
     step = model.step(batch.x_0, t, t - 1, Draw(("s",), 0, 4, dtype=torch.float64), batch.condition, z)
     assert torch.equal(step, p.rsample(Draw(("s",), 0, 4, dtype=torch.float64), "posterior"))
     names = {n.partition(".")[0] for n, _ in model.named_parameters()}
-    assert names == {"denoiser", "latent"} and isinstance(model, StepModel)
+    assert names == {"denoiser", "latent"}
+    assert isinstance(model, StepModel)
 
 
 def test_a_step_draws_its_own_z():
@@ -118,5 +124,8 @@ def test_a_step_draws_its_own_z():
 def test_conditions_can_be_cut():
     whole = Condition(y=torch.arange(5), w=torch.ones(5, 2), tensors={"mask": torch.arange(10).view(5, 2)})
     part = whole[1:3]
-    assert part.y.tolist() == [1, 2] and part.w.shape == (2, 2) and part.tensors["mask"].tolist() == [[2, 3], [4, 5]]
-    assert Condition()[1:3] == Condition() and Condition().to("cpu") == Condition()
+    assert part.y.tolist() == [1, 2]
+    assert part.w.shape == (2, 2)
+    assert part.tensors["mask"].tolist() == [[2, 3], [4, 5]]
+    assert Condition()[1:3] == Condition()
+    assert Condition().to("cpu") == Condition()

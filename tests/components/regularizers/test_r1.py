@@ -38,13 +38,15 @@ def test_it_is_half_gamma_times_the_squared_gradient_by_finite_differences(gamma
         step[i] = h
         step = step.view(SHAPE)
         square += ((logits(x + step, x_t) - logits(x - step, x_t)) / (2 * h)).detach() ** 2
-    assert value.shape == (B,) and torch.allclose(value, gamma / 2 * square, rtol=1e-7)
+    assert value.shape == (B,)
+    assert torch.allclose(value, gamma / 2 * square, rtol=1e-7)
 
 
 def test_only_real_pairs_count():
     value, real, fake, _ = court(R1())
     to_real, to_fake = torch.autograd.grad(value.sum(), (real, fake), allow_unused=True)
-    assert to_fake is None and bool((to_real != 0).any())
+    assert to_fake is None
+    assert bool((to_real != 0).any())
 
 
 def test_with_respect_to_x_prev_alone():
@@ -56,8 +58,10 @@ def test_with_respect_to_x_prev_alone():
 def test_lazy_without_gain_unless_asked_for():
     """DDGAN does not multiply gamma by the interval, StyleGAN2 does."""
     plain, lazy, scaled = (court(R1(gamma=0.5, every=e, scale_by_every=s))[0] for e, s in ((1, False), (15, False), (15, True)))
-    assert torch.equal(plain, lazy) and torch.allclose(scaled, 15 * plain, rtol=1e-12)
-    assert R1.second_order is True and R1(every=15).every == 15
+    assert torch.equal(plain, lazy)
+    assert torch.allclose(scaled, 15 * plain, rtol=1e-12)
+    assert R1.second_order is True
+    assert R1(every=15).every == 15
 
 
 def test_logits_of_several_scales_are_summed():

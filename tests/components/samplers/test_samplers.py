@@ -51,13 +51,16 @@ def test_paths(T, steps, expected):
 
 
 @pytest.mark.parametrize("T", [5, 8, 50, 1000])
-def test_paths_go_from_T_to_0_in_strides_that_differ_by_one_at_most(T):
+def test_paths_go_down_to_0_in_strides_that_differ_by_one_at_most(T):
     for steps in {1, 2, 3, T // 2, T - 1, T}:
         t, strides, following = T, [], path(T, steps)
         while t > 0:
             strides.append(t - following[t])
             t -= strides[-1]
-        assert len(strides) == steps and t == 0 and max(strides) - min(strides) <= 1 and min(strides) >= 1
+        assert len(strides) == steps
+        assert t == 0
+        assert max(strides) - min(strides) <= 1
+        assert min(strides) >= 1
 
 
 @pytest.mark.parametrize("schedule", [VP(), Linear()])
@@ -95,14 +98,16 @@ def test_the_last_step_is_the_prediction_itself(sampler, variance):
     facts = tiny_facts(parametrization=X0Posterior(variance=variance))
     model = tiny_parts(facts, parametrization=X0Posterior(variance=variance), dtype=torch.float64)["model"]
     last = walk(sampler, model, facts)[-1]
-    assert last.t == 0 and torch.allclose(last.x, last.x_0_hat, rtol=1e-12, atol=1e-12)
+    assert last.t == 0
+    assert torch.allclose(last.x, last.x_0_hat, rtol=1e-12, atol=1e-12)
 
 
 def test_direct_denoising_walks_without_a_prediction():
     facts = tiny_facts(parametrization=Direct())
     model = tiny_parts(facts, dtype=torch.float64)["model"]
     found = walk(Ancestral(), model, facts)
-    assert [s.t for s in found] == [4, 3, 2, 1, 0] and all(s.x_0_hat is None for s in found)
+    assert [s.t for s in found] == [4, 3, 2, 1, 0]
+    assert all(s.x_0_hat is None for s in found)
     with pytest.raises(ValueError, match="predicts x_0"):
         walk(DDIM(), model, facts)
 
@@ -112,7 +117,8 @@ def test_each_step_draws_its_own_latent():
     model, seen = tiny_parts(facts, dtype=torch.float64)["model"], []
     model.latent.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
     walk(Ancestral(), model, facts)
-    assert len(seen) == 4 and len(torch.unique(torch.cat(seen), dim=0)) == 4 * B
+    assert len(seen) == 4
+    assert len(torch.unique(torch.cat(seen), dim=0)) == 4 * B
 
 
 def test_inpainting_by_editing_states():
@@ -129,7 +135,8 @@ def test_inpainting_by_editing_states():
             t = torch.full((B,), state.t)
             at_level = q.marginal(known, t, draw().normal(f"known {state.t}", (2,)))
             state = attrs.evolve(state, x=torch.where(keep, at_level, state.x))
-    assert torch.equal(state.x[:, 0], known[:, 0]) and not torch.equal(state.x[:, 1], known[:, 1])
+    assert torch.equal(state.x[:, 0], known[:, 0])
+    assert not torch.equal(state.x[:, 1], known[:, 1])
 
 
 class Oracle(nn.Module):
@@ -179,7 +186,9 @@ def judged(network, T, latent=True, n=1500):
 def test_a_latent_that_knows_the_truth_samples_25_gaussians_in_few_steps(T):
     """x_s from the posterior at a draw of q(x_0 | x_t) is an exact draw of q(x_s | x_t): Eq. 5 of the paper."""
     values = judged(Oracle, T)
-    assert values["high_quality"] > 0.99 and values["modes"] == 25 and values["kl"] < 0.03
+    assert values["high_quality"] > 0.99
+    assert values["modes"] == 25
+    assert values["kl"] < 0.03
 
 
 def test_without_a_latent_the_best_network_fails_in_few_steps():
