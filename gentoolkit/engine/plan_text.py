@@ -12,9 +12,8 @@ from .world import World
 
 def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> str:
     """Nets with their parameters, the updates in order, and on what they run."""
-    lines = [
-        f"{recipe.method.name} on {recipe.data.name} {_shape(facts)}, T = {facts.steps}, {recipe.process.schedule.name} schedule"
-    ]
+    what = f"{recipe.method.name} on {recipe.data.name} {_shape(facts)}"
+    lines = [f"{what}, T = {facts.steps}, {recipe.process.schedule.name} schedule"]
     for net in assembly.plan.nets:
         count = sum(p.numel() for p in net.module.parameters())
         lines.append(f"  net     {net.name}: {count:,} parameters" + (", averaged" if net.ema else ""))

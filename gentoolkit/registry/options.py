@@ -11,9 +11,6 @@ import attrs
 if TYPE_CHECKING:
     from .component import Component
 
-if TYPE_CHECKING:
-    pass
-
 T = TypeVar("T")
 REQUIRED: Any = attrs.NOTHING
 

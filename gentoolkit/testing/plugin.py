@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gentoolkit.registry import Facts, get_registry
+from gentoolkit.registry import Facts, Registry, get_registry
+from gentoolkit.registry.plugins import use
 
 from . import configs
 from .augmentations import AUGMENTATIONS
@@ -88,7 +89,7 @@ def plugin_contract(
     ):
         tests[test.__name__] = test
     for config_check in configs.CHECKS:
-        tests[f"test_configs_{config_check.__name__}"] = _over(config_check, subjects)
+        tests[f"test_configs_{config_check.__name__}"] = _over(config_check, subjects, registry)
     cases: dict[str, list[Any]] = {}
     for subject in subjects:
         suite = SUITES.get(subject.entry.slot)
@@ -100,13 +101,14 @@ def plugin_contract(
                 tests[f"test_{suite.name}_something_fits_{subject.id}"] = _nothing_fits(subject)
     for suite in dict.fromkeys(SUITES.values()):
         for check in suite.checks if cases.get(suite.name) else ():
-            tests[f"test_{suite.name}_{check.__name__}"] = _over(check, cases[suite.name])
+            tests[f"test_{suite.name}_{check.__name__}"] = _over(check, cases[suite.name], registry)
     return type("PluginContract", (), tests)
 
 
-def _over(check: Callable[[Any], None], cases: Iterable[Any]) -> Callable[[Any, Any], None]:
+def _over(check: Callable[[Any], None], cases: Iterable[Any], registry: Registry) -> Callable[[Any, Any], None]:
     def test(self: Any, case: Any) -> None:
-        check(case)
+        with use(registry):
+            check(case)
 
     test.__doc__ = check.__doc__
     marked: Callable[[Any, Any], None] = pytest.mark.parametrize("case", [pytest.param(c, id=c.id) for c in cases])(test)

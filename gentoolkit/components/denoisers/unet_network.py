@@ -10,7 +10,8 @@ e is the embedding of the level, plus that of the class. A subscript 0 marks a l
 block starts as a scaled identity and the output as 0. H and W must be multiples of 2^(levels - 1).
 
 One linear layer makes gamma and beta of every block, another one every shift: at small sizes the number of operations
-costs more than their arithmetic. Differs from NCSN++ (DDGAN's generator) in having no FIR resampling, no input pyramid and one skip per block.
+costs more than their arithmetic. Differs from NCSN++ (DDGAN's generator) in having no FIR
+resampling, no input pyramid and one skip per block.
 
 Source: Ho et al. 2020 (blocks); Song et al. 2021 (the 1/sqrt 2); Xiao et al. 2022, App. C.1 (AdaGN).
 """

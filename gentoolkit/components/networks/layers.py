@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
 
-class Perceptron(nn.Sequential):
-    """`depth` linear layers of `width` units, each followed by LeakyReLU(0.2), and a linear output layer."""
+class Perceptron(nn.Module):
+    """`depth` linear layers of `width` units, each followed by LeakyReLU(0.2), and the linear layer `out`.
+
+    The first and the last layer see coordinates, whose third digit counts; they stay in full precision under autocast.
+    """
 
     def __init__(self, inputs: int, width: int, depth: int, out: nn.Linear) -> None:
-        layers: list[nn.Module] = []
-        for i in range(depth):
-            layers += [nn.Linear(inputs if i == 0 else width, width), nn.LeakyReLU(0.2)]
-        super().__init__(*layers, out)
+        super().__init__()
+        self.first = nn.Linear(inputs, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.out = out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, inputs]` -> `[B, outputs]`."""
+        with torch.autocast(x.device.type, enabled=False):
+            h = leaky_relu(self.first(x), 0.2)
+        for layer in self.hidden:
+            h = leaky_relu(layer(h), 0.2)
+        with torch.autocast(x.device.type, enabled=False):
+            result: Tensor = self.out(h.to(x.dtype))
+            return result
 
 
 class ZeroConv2d(nn.Conv2d):
