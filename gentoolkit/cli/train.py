@@ -44,7 +44,8 @@ def command(recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: b
         else:
             click.echo(f"done: {outcome.step} steps in {outcome.folder}")
             click.echo(f"next: gentool sample {outcome.folder} -n 100 -o samples.png")
-            click.echo(f"      gentool evaluate {outcome.folder}")
+            if outcome.measurable:
+                click.echo(f"      gentool evaluate {outcome.folder}")
     return outcome.code
 
 

@@ -5,7 +5,7 @@ x_t = alpha[t] x_0 + sigma[t] eps        alpha[0] = 1, sigma[0] = 0: index 0 is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from attrs import field, frozen
@@ -18,25 +18,20 @@ class Curve:
 
     alpha_sigma: Callable[[Tensor], tuple[Tensor, Tensor]]
     prior_std: float = 1.0
-    native_steps: int | None = None
+    times: Callable[[int, str], Sequence[float]] = lambda steps, spacing: [t / steps for t in range(steps + 1)]
+    """Times of the grid points 0..T, for T and a spacing."""
 
     def grid(self, steps: int, spacing: str = "even") -> StepGrid:
         """The grid of T = `steps` steps.
 
         Args:
             steps: T.
-            spacing: `even` for time t/T, `quadratic` for (t/T)².
+            spacing: a word that `times` knows.
 
         Raises:
-            ValueError: more steps than a discrete schedule has, or a grid that breaks `StepGrid`'s rules.
+            ValueError: a grid that breaks `StepGrid`'s rules, as one with more steps than a discrete schedule has.
         """
-        time = torch.arange(steps + 1, dtype=torch.float64) / steps
-        if spacing == "quadratic":
-            time = time**2
-        if self.native_steps is not None:
-            if steps > self.native_steps:
-                raise ValueError(f"the schedule has {self.native_steps} steps; {steps} cannot be selected from them")
-            time = (time * self.native_steps).round() / self.native_steps
+        time = torch.tensor(self.times(steps, spacing), dtype=torch.float64)
         alpha, sigma = self.alpha_sigma(time[1:])
         one, zero = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
         return StepGrid(time, torch.cat([one, alpha]), torch.cat([zero, sigma]))

@@ -52,7 +52,7 @@ def build(component: Component, facts: Facts, parts: Mapping[str, Any], load: Lo
 def build_model(recipe: Recipe, facts: Facts, load: Loader) -> tuple[dict[str, Any], StepModel]:
     """(parts, step model): everything that sampling needs. Weights are those of initialisation."""
     curve = build(recipe.process.schedule, facts, {}, load)
-    parts: dict[str, Any] = {"process": GaussianForward(curve.grid(facts.steps, recipe.process.spacing), curve)}
+    parts: dict[str, Any] = {"process": GaussianForward(curve.grid(facts.steps, facts.spacing), curve)}
     for name in ("latent", "parametrization", "denoiser"):
         parts[name] = build(getattr(recipe.model, name), facts, parts, load)
     parts["model"] = StepModel(parts["denoiser"], parts["latent"], parts["parametrization"], parts["process"])

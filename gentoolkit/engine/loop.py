@@ -143,8 +143,8 @@ class Loop:
             culprits = [n for n, v in means.items() if isinstance(v, float) and not math.isfinite(v)]
             raise Diverged(
                 f"a gradient was not finite between the last logged step and step {done} ({', '.join(culprits)}); no weights "
-                "were changed by it, and the newest checkpoint is from before. Lower the learning rate, set training.clip, "
-                "or use precision fp32"
+                "were changed by it and none are saved after it. Lower the learning rate, set training.clip"
+                + (", or use precision fp32" if self.recipe.training.precision == "bf16" else "")
             )
         line = {"step": done, "rate": console.rate(done), **means}
         if journal is not None:

@@ -34,6 +34,8 @@ class Outcome:
     step: int
     code: int
     """0 done, 75 stopped and resumable."""
+    measurable: bool
+    """Whether the recipe names metrics."""
 
 
 def train(
@@ -86,7 +88,7 @@ def train(
                 console.say(f"note: {note}")
         if start >= steps:
             console.say(f"{where} has done its {steps} steps; raise training.steps to go on")
-            return Outcome(where, start, DONE)
+            return Outcome(where, start, DONE, bool(recipe.metrics))
         console.say(describe(assembly, recipe, facts, here))
         if start:
             console.say(f"going on from step {start} of {steps}")
@@ -107,7 +109,8 @@ def train(
             except BaseException as error:
                 watchers.call("run_failed", step=start, error=error)
                 raise
-        return Outcome(where, checkpoints.committed(where / folder.CHECKPOINTS)[0][0], code)
+        step = checkpoints.committed(where / folder.CHECKPOINTS)[0][0]
+        return Outcome(where, step, code, bool(recipe.metrics))
 
 
 def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str) -> None:
@@ -120,9 +123,14 @@ def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str
         return
     if resume == "never":
         raise GentoolError(f'{where} already has checkpoints and training.resume = "never"; choose another run.name')
+    done = checkpoints.committed(where / folder.CHECKPOINTS)[0][0]
+    if loaded.recipe.training.steps < done:
+        raise GentoolError(f"{where} has done {done} steps already; training.steps = {loaded.recipe.training.steps} is fewer")
     changes = [d for d in recipes.differences(recipes.load(where), loaded) if d.change]
     if changes and not allow_change:
         listed = "\n".join(f"  {change}" for change in changes)
+        if any(change.path == "training.steps" for change in changes):
+            listed += "\n  (the learning rate of a schedule that is not constant depends on training.steps)"
         raise GentoolError(
             f"{where} was trained with another recipe:\n{listed}\n"
             "give this run another run.name, or pass --allow-change to go on with the new recipe"

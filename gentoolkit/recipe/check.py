@@ -40,7 +40,7 @@ class Check:
             self.name(recipe)
             self.part(("data",), recipe.data)
             self.condition(recipe.model.condition, recipe.model.label_dropout)
-            self.facts = self.facts.with_({"steps": recipe.process.steps})
+            self.facts = self.facts.with_({"steps": recipe.process.steps, "spacing": recipe.process.spacing})
             self.part(("process", "schedule"), recipe.process.schedule)
             for slot in ("latent", "parametrization", "denoiser"):
                 self.part(("model", slot), getattr(recipe.model, slot))

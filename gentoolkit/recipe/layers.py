@@ -53,6 +53,15 @@ def from_python(values: Mapping[str, Any], bare: bool = False) -> Table:
         raise RecipeError([Problem(str(error))]) from None
 
 
+def without_place(table: Table) -> Table:
+    """A recipe that another one extends, without its run's name and folder: these are its own."""
+    run = table.entries.get("run")
+    if not isinstance(run, Table):
+        return table
+    kept = {key: node for key, node in run.entries.items() if key not in ("name", "folder")}
+    return Table({**table.entries, "run": Table(kept, origin=run.origin)}, origin=table.origin, bare=table.bare)
+
+
 class _Reader:
     def __init__(self) -> None:
         self.files = 0
@@ -73,7 +82,7 @@ class _Reader:
             if path in above:
                 circle = " -> ".join(p.name for p in (*above[above.index(path) :], path))
                 raise RecipeError([Problem("recipes extend each other in a circle", ("extends",), name.origin, circle)])
-            lower = merge(lower, self.read(path, above))
+            lower = merge(lower, without_place(self.read(path, above)))
         if file.table.bare:  # a resolved recipe drops default parts, whether or not there still are such defaults
             return dropped(file.table, file.drop, sure=True)
         return merge(dropped(lower, file.drop), file.table)

@@ -52,7 +52,8 @@ def unknown_option(key: str, node: Node, known: Mapping[str, Option], owner: str
     else:
         label = "it has " + ", ".join(list(known)[:12]) if known else "it has no options"
     slot, _, name = owner.partition(" '")
-    return Mistake(sentence, label + (f"   (gentool explain {slot} {name[:-1]})" if name else ""))
+    explained = name and not name.startswith("local/")
+    return Mistake(sentence, label + (f"   (gentool explain {slot} {name[:-1]})" if explained else ""))
 
 
 def a(noun: str) -> str:

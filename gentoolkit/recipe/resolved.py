@@ -188,6 +188,3 @@ def nested(values: Mapping[Keys, Value]) -> dict[str, Any]:
         else:
             table[keys[-1]] = "none" if value.value is None else value.value
     return root
-
-
-_values = values_below

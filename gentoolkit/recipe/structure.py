@@ -314,6 +314,3 @@ def _noted(error: Exception, name: str) -> Exception:
 
 def _tables_hint(value: Any) -> str:
     return "a named table in place of [[...]]" if isinstance(value, list) and any(isinstance(v, dict) for v in value) else ""
-
-
-_Structuring = Structuring

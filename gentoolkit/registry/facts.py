@@ -35,6 +35,8 @@ class Facts:
     """`means`, `std` and `weights` where the data is a Gaussian mixture."""
     steps: int = 4
     """T, the number of denoising steps."""
+    spacing: str = "even"
+    """How the steps lie in time, `even` or `quadratic`."""
     alpha_T: float = 1.0
     """alpha at t = T; 0 means that x_T holds nothing of x_0."""
     latent: int | None = None

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import attrs
 
+from gentoolkit.recipe.parts import part_from, table_of
 from gentoolkit.registry import options
 
 from .suite import Subject
-from .written import structured, unstructured
 
 PROBE = """
 import importlib, sys
@@ -68,7 +68,7 @@ def a_resolved_recipe_repeats_it(subject: Subject) -> None:
     """Written out in full, as TOML, and read back it is the same config, of the same types."""
     if subject.config is None:
         return
-    again = structured(type(subject.config), unstructured(subject.config))
+    again = part_from(type(subject.config), table_of(subject.config))
     assert again == subject.config
     for a in attrs.fields(cast(Any, type(subject.config))):
         assert type(getattr(again, a.name)) is type(getattr(subject.config, a.name)), a.name

@@ -54,8 +54,8 @@ def signal_to_noise_falls_strictly(case: Case) -> None:
 
 def grids_are_made_where_nobody_complains(case: Case) -> None:
     """A number of steps that `fits` and `check` let pass has a grid; one that they refuse has none."""
-    curve = case.build()
-    wrong = [] if curve.native_steps is None else [curve.native_steps + 1]
+    curve, native = case.build(), case.config.native_steps
+    wrong = [] if native is None else [native + 1]
     for steps in (*STEPS, *wrong):
         if fit(case.config, tiny_facts(steps=steps)):
             assert steps == curve.grid(steps).T

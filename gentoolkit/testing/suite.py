@@ -11,9 +11,8 @@ from attrs import evolve, field, frozen
 from gentoolkit.components.model import StepModel
 from gentoolkit.engine.assemble import build
 from gentoolkit.recipe.check import parts_of
+from gentoolkit.recipe.parts import part_from
 from gentoolkit.registry import Component, Entry, Facts, GentoolError, RunRef, options
-
-from .written import structured
 
 Snippet = Mapping[str, Any]
 Snippets = Snippet | Sequence[Snippet]
@@ -60,7 +59,7 @@ class Subject:
         for snippet in snippets:
             variant = "" if len(snippets) == 1 else _variant(component, snippet)
             try:
-                config, trouble = structured(component, {"use": entry.pinned, **snippet}), ""
+                config, trouble = part_from(component, {"use": entry.pinned, **snippet}), ""
             except Exception as error:  # whatever is wrong with it, a test of its own tells
                 config, trouble = None, str(error)
             made.append(cls(entry, component, snippet, config, trouble, variant))

@@ -81,7 +81,7 @@ def unseeded(net):
     generator = torch.Generator()
     generator.seed()
     with torch.no_grad():
-        net.net[0].weight.copy_(torch.rand(net.net[0].weight.shape, generator=generator))
+        net.net.first.weight.copy_(torch.rand(net.net.first.weight.shape, generator=generator))
 
 
 def without(name):

@@ -67,7 +67,7 @@ def test_without_an_average_the_ema_is_the_weights(tmp_path: Path) -> None:
     train(table, quiet=True)
     _, state = tiny.state(tmp_path / "run")
     averaged = {k.removeprefix("ema/"): v for k, v in state.items() if k.startswith("ema/")}
-    assert len(averaged) == 6
+    assert len(averaged) == 8
     for name, value in averaged.items():
         assert torch.equal(value, state["net/" + name])
 

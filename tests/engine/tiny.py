@@ -10,7 +10,7 @@ import torch
 from gentoolkit.engine import checkpoints
 from gentoolkit.engine.world import World
 
-MLP = {"use": "mlp", "width": 8, "depth": 1}
+MLP = {"use": "mlp", "width": 8, "depth": 2}
 METHODS: dict[str, dict[str, Any]] = {
     "ddgan": {
         "use": "ddgan",

@@ -10,7 +10,8 @@ from gentoolkit.registry import Component, Facts
 
 class Latent(Component):
     """`build` returns a module with `draw(rng) -> z [B, dim]`, `log_prior(z) -> [B]` and `forward(z) -> w [B, w]`, or
-    None for no latent. How w enters a network is the network's business."""
+    None for no latent. With `kl(r: Gaussian) -> [B]` a conditional VAE uses the closed form, and else an estimate from
+    `log_prior`. How w enters a network is the network's business."""
 
     slot: ClassVar[str] = "latent"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
-from gentoolkit.diffusion import Draw
+from gentoolkit.diffusion import Draw, Gaussian
 
 
 class PixelNorm(nn.Module):
@@ -41,6 +42,10 @@ class MappedGaussian(nn.Module):
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z) in nats, `[B]`."""
         return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+
+    def kl(self, r: Gaussian) -> Tensor:
+        """KL(r ‖ p(z)) in nats, `[B]`, in closed form."""
+        return r.kl(Gaussian(torch.zeros_like(r.mean), torch.ones_like(r.mean)))
 
     def forward(self, z: Tensor) -> Tensor:
         """w `[B, width]`."""

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from gentoolkit.components.methods import Batch, Net, Plan, Term, Terms, Update
 from gentoolkit.diffusion import Draw, Gaussian, per_sample
 
@@ -52,8 +50,8 @@ class Variational:
         if "encoder" in nets:
             r = nets["encoder"](seen, x_t, q.level(t, x_t.dtype), batch.condition)
             z = r.rsample(rng, "z")
-            standard = Gaussian(torch.zeros_like(r.mean), torch.ones_like(r.mean))
-            values["kl"] = r.kl(standard) / dims
+            kl = model.latent.kl(r) if hasattr(model.latent, "kl") else r.log_prob(z) - model.latent.log_prior(z)
+            values["kl"] = kl / dims
         p = model.distribution(x_t, t, t - 1, z, batch.condition)
         if self.observe == "x_0":
             rec = q.step_kl(x_0, p, x_t, t, self.decoder_std)

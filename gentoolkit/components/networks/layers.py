@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
@@ -21,13 +23,20 @@ class Perceptron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, inputs]` -> `[B, outputs]`."""
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device):
             h = leaky_relu(self.first(x), 0.2)
         for layer in self.hidden:
             h = leaky_relu(layer(h), 0.2)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device):
             result: Tensor = self.out(h.to(x.dtype))
             return result
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[None]:
+    """A block without autocast, where there is any."""
+    if device.type == "meta" or not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 class ZeroConv2d(nn.Conv2d):

@@ -30,14 +30,22 @@ class Schedule(Component):
         """Standard deviation of the prior that sampling starts from: 1, or sigma at time 1 where variance explodes."""
         return 1.0
 
+    def times(self, steps: int, spacing: str) -> list[float]:
+        """The times of t = 0..T: `t/T` (even) or `(t/T)²` (quadratic), on the nearest native step of a discrete schedule."""
+        exact = [(t / steps) ** (2 if spacing == "quadratic" else 1) for t in range(steps + 1)]
+        n = self.native_steps
+        return exact if n is None else [round(n * time) / n for time in exact]
+
     def fits(self, facts: Facts) -> Iterable[Complaint]:
         """The number of steps against a discrete schedule, and a signal that falls strictly."""
-        if self.native_steps is not None and facts.steps > self.native_steps:
-            yield "use", f"it has {self.native_steps} steps; process.steps = {facts.steps} cannot be selected from them"
+        times = self.times(facts.steps, facts.spacing)
+        if any(one == two for one, two in zip(times, times[1:], strict=False)):
+            asked = f"process.steps = {facts.steps} ({facts.spacing} spacing)"
+            yield "use", f"it has {self.native_steps} steps; {asked} cannot be selected from them", "fewer process.steps"
             return
         last = math.inf
-        for t in range(1, facts.steps + 1):
-            alpha, sigma = self.alpha_sigma(t / facts.steps, math)
+        for t, time in enumerate(times[1:], start=1):
+            alpha, sigma = self.alpha_sigma(time, math)
             snr = (alpha / sigma) ** 2 if sigma > 0 else math.inf
             if not (0 <= snr < last):
                 at = f"t = {t} of {facts.steps} (alpha {alpha:.3g}, sigma {sigma:.3g})"
@@ -55,4 +63,4 @@ class Schedule(Component):
 
         from gentoolkit.diffusion import Curve
 
-        return Curve(lambda time: self.alpha_sigma(time, torch), self.prior_std(), self.native_steps)
+        return Curve(lambda time: self.alpha_sigma(time, torch), self.prior_std(), self.times)
