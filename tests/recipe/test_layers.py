@@ -59,6 +59,12 @@ def test_later_layers_of_a_list_win_and_each_value_keeps_its_origin(write):
     assert origins == {"w": "deep/d.toml:1", "x": "r.toml:2", "y": "b.toml:1", "z": "deep/c.toml:3"}
 
 
+def test_the_name_and_folder_of_a_run_are_not_inherited(write):
+    made = tree(write, "extends = 'b.toml'\nx = 1", b="y = 1\n[run]\nname = 'b'\nfolder = 'there'\n[run.more]\nz = 2")
+    assert plain(made) == {"x": 1, "y": 1, "run": {"more": {"z": 2}}}
+    assert plain(tree(write, "extends = 'b.toml'\n[run]\nname = 'mine'", b="[run]\nname = 'b'"))["run"] == {"name": "mine"}
+
+
 def test_arguments_are_one_layer_above_the_file(write):
     made = tree(
         write, "[p]\nuse = 'one'\nx = 1\n[t]\nn = 1", "p.y=2", "p=two", "t.n=2", "t.n=3", "t.s=bare word", "t.l=[1, 'a']"
