@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import torch
@@ -67,6 +68,14 @@ def second_order(folder: Path) -> None:
         )
 
 
+def stop_soon() -> None:
+    """Send this process a SIGTERM some steps after the loop has begun to listen for one."""
+    while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main(folder: Path) -> None:
     """All cases."""
     dist.init_process_group("gloo")
@@ -78,7 +87,7 @@ def main(folder: Path) -> None:
 
     # One process is told to stop; both must leave after the same step.
     if dist.get_rank() == 1:
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        threading.Thread(target=stop_soon, daemon=True).start()
     long = tiny.recipe("ddpm", folder / "stopped", steps=100_000, checkpoint_every=100_000, log_every=1000)
     outcome = train(long, quiet=True)
     steps = [torch.zeros(1, dtype=torch.int64) for _ in range(2)]
