@@ -5,6 +5,7 @@ The user's mistakes end as one message and exit code 2, never as a traceback; ou
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib import import_module
@@ -76,9 +77,12 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         code = 130
     except Exception as error:
+        code = 2
         if "--debug" in sys.argv:
             raise
-        code = report(error)
+        with contextlib.suppress(BrokenPipeError):
+            code = report(error)
+            sys.stderr.flush()
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -19,7 +19,7 @@ def command(recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: b
 
     Values may be changed on the way: gentool train quickstart training.steps=100
     """
-    from gentoolkit.engine.launch import is_worker, launch
+    from gentoolkit.engine.launch import is_worker, launch, report_stop
 
     if nproc > 1 and not is_worker():
         from gentoolkit import recipe as recipes
@@ -38,11 +38,14 @@ def command(recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: b
         click.echo("two steps went well; nothing was kept")
         return 0
     outcome = train(recipe, overrides, allow_change=allow_change, quiet=quiet)
+    if outcome.code == RESUMABLE:
+        report_stop()
     if not quiet and not _follower():
         if outcome.code == RESUMABLE:
             click.echo(f"stopped after step {outcome.step}; the same command goes on from there")
         else:
-            click.echo(f"done: {outcome.step} steps in {outcome.folder}")
+            if outcome.start < outcome.step:
+                click.echo(f"done: {outcome.step} steps in {outcome.folder}")
             click.echo(f"next: gentool sample {outcome.folder} -n 100 -o samples.png")
             if outcome.measurable:
                 click.echo(f"      gentool evaluate {outcome.folder}")

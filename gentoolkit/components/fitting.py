@@ -7,6 +7,8 @@ from typing import Any
 
 from gentoolkit.registry import Complaint, Facts
 
+MOST_LEVELS = 16
+
 
 def network_fits(network: Any, facts: Facts) -> Iterable[Complaint]:
     """Complaints where the declared `kinds` and `takes_class` do not meet the facts."""
@@ -18,6 +20,9 @@ def network_fits(network: Any, facts: Facts) -> Iterable[Complaint]:
 
 def levels_fit(mults: tuple[int, ...], facts: Facts) -> Iterable[Complaint]:
     """A complaint where the image's sides are not divisible by the levels."""
+    if len(mults) > MOST_LEVELS:
+        yield "mults", f"{len(mults)} levels are more than any image has; {MOST_LEVELS} is the most"
+        return
     factor = 2 ** max(len(mults) - 1, 0)
     if facts.kind == "image" and any(side % factor for side in facts.shape[1:]):
         size = "x".join(map(str, facts.shape[1:]))

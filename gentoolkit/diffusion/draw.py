@@ -65,6 +65,10 @@ class Draw:
         rows = self._rows(name, shape, lambda g, size: g.integers(low, high, size, dtype=np.int64, endpoint=True))
         return torch.from_numpy(rows).to(self.device, non_blocking=True)
 
+    def seed(self) -> int:
+        """A number for seeding generators that are not ours (dropout's), keyed like a draw and by the first slot."""
+        return int.from_bytes(blake2b(repr((*self.key, "seed", self.start)).encode(), digest_size=7).digest(), "little")
+
     def _real(self, name: str, shape: tuple[int, ...], draw: Any) -> Tensor:
         rows = torch.from_numpy(self._rows(name, shape, draw))
         return rows.to(self.device, non_blocking=True).to(self.dtype)

@@ -25,6 +25,7 @@ from gentoolkit.registry import GentoolError
 from .world import World
 
 COMMIT = "COMMIT.json"
+WITHDRAWN = "COMMIT.damaged.json"
 _FOLDER = re.compile(r"step-(\d{8,})(?:-\d+)?\Z")
 
 
@@ -53,15 +54,21 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def newest(folder: Path) -> tuple[Path | None, list[str]]:
+def newest(folder: Path) -> tuple[Path | None, dict[Path, str]]:
     """(the newest checkpoint that verifies, or None; a sentence for each newer one that does not)."""
-    refused: list[str] = []
+    refused: dict[Path, str] = {}
     for _, path in committed(folder):
         problem = damage(path)
         if problem is None:
             return path, refused
-        refused.append(f"checkpoint {path.name} is damaged and was passed over: {problem}")
+        refused[path] = f"checkpoint {path.name} is damaged and was passed over: {problem}"
     return None, refused
+
+
+def withdraw(path: Path) -> None:
+    """Take the commit of a damaged checkpoint back, so that it never again counts as one of the newest."""
+    with contextlib.suppress(FileNotFoundError):
+        (path / COMMIT).replace(path / WITHDRAWN)
 
 
 def digest(file: Path) -> str:
@@ -105,8 +112,8 @@ def _name(step: int, tries: int) -> str:
     return f"step-{step:08d}" + (f"-{tries}" if tries else "")
 
 
-def load(path: Path, world: World, only: str = "") -> tuple[int, dict[str, Tensor]]:
-    """(step, tensors by name) of a committed checkpoint; `only` keeps names with that prefix.
+def load(path: Path, world: World, only: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(the commit, tensors by name) of a committed checkpoint; `only` keeps names with that prefix.
 
     Raises:
         GentoolError: the checkpoint cannot be read.
@@ -121,10 +128,10 @@ def load(path: Path, world: World, only: str = "") -> tuple[int, dict[str, Tenso
         }
         with quiet():
             dcp.load(state, storage_reader=reader, no_dist=world.size == 1)
-        step = int(json.loads((path / COMMIT).read_text())["step"])
+        commit: dict[str, Any] = json.loads((path / COMMIT).read_text())
     except Exception as error:
         raise GentoolError(f"{path} cannot be loaded: {error}") from error
-    return step, state
+    return commit, state
 
 
 def prune(folder: Path, keep: int) -> None:

@@ -10,6 +10,11 @@ from typing import Any
 QUIET_SECONDS = 5.0
 
 
+def on_a_terminal() -> bool:
+    """Whether stdout is a terminal that can move its cursor."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
 class Console:
     """Progress of a run on stdout.
 
@@ -26,7 +31,7 @@ class Console:
         self.name, self.steps, self.batch, self.unit, self.quiet = name, steps, batch, unit, quiet
         self._last_time, self._last_step, self._printed = time.monotonic(), start, 0.0
         self._bar: Any = None
-        if not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        if not quiet and on_a_terminal():
             self._bar = self._make_bar(start)
 
     def _make_bar(self, start: int) -> Any:

@@ -6,6 +6,7 @@ order depends on the seed alone: not on workers, prefetching, world size or inte
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
@@ -23,6 +24,8 @@ from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
 
+from .folder import HELD
+from .stopping import SIGNALS
 from .world import World
 
 ROUNDS = 6
@@ -109,6 +112,14 @@ class Items(torch.utils.data.Dataset[Any]):
         return {name: torch.stack([torch.as_tensor(item[name]) for item in items]) for name in items[0]}
 
 
+def leave_to_the_parent(worker: int) -> None:
+    """In a data worker: stop signals are the parent's business, and so is the lock of the run folder."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    while HELD:
+        HELD.pop().close()
+
+
 def whole(batch: Any) -> Any:
     """The collate function for items that come as batches."""
     return batch
@@ -143,6 +154,8 @@ class Feed:
                 num_workers=training.workers,
                 collate_fn=whole,
                 pin_memory=world.device.type == "cuda",
+                worker_init_fn=leave_to_the_parent,
+                generator=torch.Generator(),
                 persistent_workers=training.workers > 0,
             )
         )

@@ -16,6 +16,8 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -50,8 +52,13 @@ def make(folder: Path) -> None:
         ) from error
 
 
-def lock(folder: Path) -> IO[str]:
-    """Hold the folder for this process; keep the returned file open.
+HELD: list[IO[str]] = []
+"""Lock files of this process; a forked child closes its copies, or the lock would outlive the process that took it."""
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process while the block runs.
 
     Raises:
         GentoolError: another process trains in it.
@@ -62,7 +69,12 @@ def lock(folder: Path) -> IO[str]:
     except OSError as error:
         file.close()
         raise GentoolError(f"another process is training in {folder}; wait for it, or choose another run.name") from error
-    return file
+    HELD.append(file)
+    try:
+        yield
+    finally:
+        HELD.remove(file)
+        file.close()
 
 
 def record_start(folder: Path, started_at: int, world_size: int, device: str) -> None:
@@ -109,8 +121,19 @@ def describe_data(source: Any, labels: int | None) -> dict[str, Any]:
     return about
 
 
-def read_data(folder: Path) -> dict[str, Any]:
-    """`data.json`, or nothing if it is not there."""
+def label_counts(folder: Path, classes: int) -> list[int]:
+    """How often each class occurs in the data, from `data.json`.
+
+    Raises:
+        GentoolError: the file is missing or damaged.
+    """
     path = folder / DATA
-    about: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return about
+    try:
+        counts = json.loads(path.read_text())["label_counts"]
+        if len(counts) != classes or not all(type(c) is int and c >= 0 for c in counts) or not sum(counts):
+            raise ValueError(f"label_counts must be {classes} numbers")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GentoolError(
+            f"{path} cannot be read ({error}); it says how often each class occurs. Ask for classes (--y), or restore it"
+        ) from error
+    return list(counts)

@@ -20,7 +20,7 @@ class Journal:
 
     def __init__(self, path: Path, step: int) -> None:
         if path.exists():
-            lines = [line for line in path.read_text().splitlines() if _step(line) <= step]
+            lines = [line for line in path.read_text(errors="replace").splitlines() if _step(line) <= step]
             write_whole(path, "".join(line + "\n" for line in lines))
         self._file = path.open("a", buffering=1)
 
@@ -35,7 +35,7 @@ class Journal:
 
 def read(path: Path) -> list[dict[str, Any]]:
     """All whole lines of a log; a line that a kill cut short is left out."""
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines if _step(line) < math.inf]
 
 

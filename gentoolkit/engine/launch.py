@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 from .stopping import RESUMABLE
 from .world import world_size
+
+REPORT = "GENTOOL_STOP_REPORT"
 
 
 def is_worker() -> bool:
@@ -36,6 +41,8 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
+    report = Path(tempfile.mkdtemp(prefix="gentool-")) / "stopped"
+    os.environ[REPORT] = str(report)
     try:
         elastic_launch(config, sys.executable)("-u", "-m", "gentoolkit", *arguments)
     except ChildFailedError as error:
@@ -44,5 +51,13 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
         said = codes - {-15, -6, 1} or codes
         return max(said) if max(said) > 0 else 1
     except SignalException:
-        return RESUMABLE
+        return RESUMABLE if report.exists() else 1
+    finally:
+        shutil.rmtree(report.parent, ignore_errors=True)
     return 0
+
+
+def report_stop() -> None:
+    """In a worker that stopped with a committed checkpoint: tell the launcher, which does not see exit codes then."""
+    if REPORT in os.environ:
+        Path(os.environ[REPORT]).touch()

@@ -34,26 +34,44 @@ def collect(nets: Nets, averages: Mapping[str, Average], players: list[Player]) 
     return table
 
 
-def restore(table: Mapping[str, Tensor], nets: Nets, averages: Mapping[str, Average], players: list[Player]) -> None:
-    """Put a saved table back, in place.
+def restore(
+    table: Mapping[str, Tensor],
+    optimizers: Mapping[str, str],
+    nets: Nets,
+    averages: Mapping[str, Average],
+    players: list[Player],
+) -> list[str]:
+    """Put a saved table back, in place; a sentence for each optimizer that starts anew because it is another one.
+
+    Args:
+        table: what `collect` made.
+        optimizers: names of the optimizers that made it, by update.
 
     Raises:
         GentoolError: a tensor is missing or has another shape.
     """
+    changed = []
     for name, module in nets.modules.items():
         copy_into(module.state_dict(), table, f"net/{name}/")
     for name, average in averages.items():
         copy_into(average.module.state_dict(), table, f"ema/{name}/")
     for player in players:
+        before, now = optimizers.get(player.update.name), player.update.optimizer.name
+        if before != now:
+            changed.append(f"update '{player.update.name}' was trained with {before}; its {now} starts anew")
+            continue
         prefix = f"optimizer/{player.update.name}/"
         weights = dict(player.named)
         for name, value in table.items():
             if name.startswith(prefix):
                 key, _, entry = name.removeprefix(prefix).rpartition("/")
+                if key not in weights:
+                    raise GentoolError(f"the checkpoint does not fit the recipe: {name} belongs to no weight")
                 weight = weights[key]
                 # Counters stay where the optimizer made them; moments live beside their weight.
                 where = weight.device if value.dim() or player.fused else torch.device("cpu")
                 player.optimizer.state[weight][entry] = value.to(where)
+    return changed
 
 
 def copy_into(live: Mapping[str, Tensor], table: Mapping[str, Tensor], prefix: str) -> None:

@@ -22,6 +22,7 @@ from .assemble import Assembly
 from .average import Average, decay_at
 from .console import Console
 from .feed import Feed
+from .folder import describe_data
 from .journal import Journal
 from .moments import Moments
 from .players import Nets, Player
@@ -67,20 +68,29 @@ class Loop:
         }
         self.bad = torch.zeros((), dtype=torch.bool, device=world.device)
         self.moments = Moments(facts.steps, world)
+        self.label_counts = describe_data(source, facts.labels).get("label_counts")
+        self.step = 0
+        """Steps that were done before the one that is being taken."""
 
     def restore(self) -> tuple[int, list[str]]:
-        """(the step of the newest checkpoint that verifies or 0, what was passed over); puts its tensors back."""
+        """(the step of the newest checkpoint that verifies or 0, what is to be said); puts its tensors back."""
         path, refused = checkpoints.newest(self.checkpoints)
+        self.world.barrier()
+        if self.world.first:
+            for damaged in refused:
+                checkpoints.withdraw(damaged)
         if path is None:
-            return 0, refused
-        step, table = checkpoints.load(path, self.world)
-        learned.restore(table, self.nets, self.averages, list(self.players.values()))
-        return step, refused
+            return 0, list(refused.values())
+        commit, table = checkpoints.load(path, self.world)
+        changed = learned.restore(table, commit.get("optimizers", {}), self.nets, self.averages, list(self.players.values()))
+        return int(commit["step"]), [*refused.values(), *changed]
 
     def save(self, step: int) -> Path:
         """Write and commit a checkpoint of `step` done steps."""
         table = learned.collect(self.nets, self.averages, list(self.players.values()))
-        path = checkpoints.save(self.checkpoints, step, table, self.world, {"versions": {"torch": torch.__version__}})
+        optimizers = {name: player.update.optimizer.name for name, player in self.players.items()}
+        about = {"optimizers": optimizers, "versions": {"torch": torch.__version__}}
+        path = checkpoints.save(self.checkpoints, step, table, self.world, about)
         if self.world.first:
             checkpoints.prune(self.checkpoints, self.recipe.training.keep)
         return path
@@ -96,6 +106,7 @@ class Loop:
         feed = Feed(self.source, self.recipe, self.facts, self.world, batches, start, self.dtype)
         watchers.call("run_started", step=start)
         for step in range(start, training.steps):
+            self.step = step
             drawn = [feed.next() for _ in range(batches)]
             for update in self.plan.due(step):
                 for repeat in range(update.repeat):
@@ -139,6 +150,9 @@ class Loop:
             Diverged: a gradient since the last line was not finite.
         """
         means = self.moments.read()
+        line = {"step": done, "rate": console.rate(done), **means}
+        if journal is not None:
+            journal.write(line)
         if self.world.agree(int(self.bad)):
             culprits = [n for n, v in means.items() if isinstance(v, float) and not math.isfinite(v)]
             raise Diverged(
@@ -146,14 +160,12 @@ class Loop:
                 "were changed by it and none are saved after it. Lower the learning rate, set training.clip"
                 + (", or use precision fp32" if self.recipe.training.precision == "bf16" else "")
             )
-        line = {"step": done, "rate": console.rate(done), **means}
-        if journal is not None:
-            journal.write(line)
         console.logged(done, line)
         watchers.call("step_ended", step=done, logs=line)
 
     def samples(self, n: int) -> Tensor:
         """The first `n` samples of seed 0 from the averaged weights, on the CPU."""
-        model = self.averages["denoiser"].module
-        chunks = draw_chunks(model, self.sampler, self.facts, n, 0, min(n, self.recipe.sampler.batch))  # type: ignore[arg-type]
+        model: Any = self.averages["denoiser"].module
+        batch = min(n, self.recipe.sampler.batch)
+        chunks = draw_chunks(model, self.sampler, self.facts, n, 0, batch, counts=self.label_counts)
         return torch.cat([x for _, x in chunks])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from gentoolkit.components.methods import Update
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
@@ -20,6 +22,9 @@ def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> 
     for update in assembly.plan.updates:
         lines.append(f"  update  {_update(update)}")
     training = recipe.training
+    modules = [m for net in assembly.plan.nets for m in net.module.modules()]
+    if world.size > 1 and any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules):
+        lines.append("  note    dropout draws anew on another number of processes; everything else is the same")
     processes = f"{world.size} processes" if world.size > 1 else "one process"
     lines.append(
         f"  {training.steps:,} steps of {training.batch_size}, {training.precision}, {processes} on {world.device.type}"

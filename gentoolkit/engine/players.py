@@ -64,6 +64,7 @@ class Player:
         self.schedule = update.optimizer.lr_schedule.build(facts, {})(self.optimizer)
         self.fused = getattr(self.optimizer, "_step_supports_amp_scaling", False)
         self.autocast = precision == "bf16"
+        self.generators = [world.device.index or 0] if world.device.type == "cuda" else []
 
     def step(self, step: int, micros: list[Batch], draws: list[Draw], bad: Tensor, moments: Moments) -> None:
         """One optimizer step on this rank's micro-batches; `bad` is raised where the gradient is not finite."""
@@ -78,10 +79,14 @@ class Player:
                         if isinstance(shell := self.nets.shells[name], DistributedDataParallel):
                             stack.enter_context(shell.no_sync())
                 cast = torch.autocast(self.world.device.type, torch.bfloat16) if self.autocast else nullcontext()
-                with cast:
-                    terms = self.losses(batch, draw, active)
-                total = self.weighted(terms, step) / len(micros)
-                total.backward()
+                # Modules that use the global generator (dropout) draw as a function of the step, too.
+                with torch.random.fork_rng(self.generators):
+                    torch.manual_seed(draw.seed())
+                    with cast:
+                        terms = self.losses(batch, draw, active)
+                    total = self.weighted(terms, step) / len(micros)
+                    # A loss that is not finite spoils the gradient on purpose: what is reduced over processes tells all.
+                    (total * torch.where(torch.isfinite(total.detach()), 1.0, torch.nan)).backward()
             moments.add(self.update.name, terms)
         norm = torch.nn.utils.get_total_norm([w.grad for w in self.weights if w.grad is not None])
         self.advance(norm, bad)

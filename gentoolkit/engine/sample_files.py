@@ -19,6 +19,7 @@ import torch
 from gentoolkit.registry import GentoolError
 
 from .checkpoints import write_whole
+from .console import on_a_terminal
 from .sampling import draw_chunks
 from .stopping import Stop
 from .trained import TrainedRun
@@ -29,7 +30,7 @@ LARGEST_GRID = 10_000
 
 
 def write_samples(
-    trained: TrainedRun, n: int, out: str | Path, seed: int = 0, y: Sequence[int] | None = None, quiet: bool = True
+    trained: TrainedRun, n: int, out: str | Path, seed: int = 0, y: Sequence[int] | int | None = None, quiet: bool = True
 ) -> bool:
     """Draw `n` samples into a file; False if a signal stopped it, and the same call goes on.
 
@@ -45,20 +46,23 @@ def write_samples(
         GentoolError: the ending is unknown, does not suit the data, or the place cannot be written.
     """
     target = Path(out)
-    if target.suffix not in ENDINGS:
+    ending = target.suffix.lower()
+    if ending not in ENDINGS:
         raise GentoolError(f"samples go to a file that ends in {', '.join(ENDINGS)}, not to {out}")
-    if target.suffix == ".zip" and trained.facts.kind != "image":
+    if target.is_dir() or not target.parent.is_dir():
+        where = f"{target} is a folder" if target.is_dir() else f"the folder {target.parent} does not exist"
+        raise GentoolError(f"samples cannot be written: {where}")
+    if ending == ".zip" and trained.facts.kind != "image":
         raise GentoolError("a .zip holds images; points go to .npz, or to .png as a scatter picture")
-    if target.suffix == ".png" and trained.facts.kind == "image" and n > LARGEST_GRID:
+    if ending == ".png" and trained.facts.kind == "image" and n > LARGEST_GRID:
         raise GentoolError(f"a picture of {n} samples is too large; at most {LARGEST_GRID} go to .png, more to .zip or .npz")
     labels = trained.labels(n, y)
     parts = target.with_name(target.name + ".part")
-    done = open_parts(parts, identity(trained, n, seed, y))
+    done = open_parts(parts, identity(trained, n, seed, labels))
+    counts = None if labels is not None else trained.label_counts
     with Stop(World(0, 1, torch.device("cpu"))) as stop:
         total = -(-n // trained.batch)
-        chunks = draw_chunks(
-            trained.model, trained.sampler, trained.facts, n, seed, trained.batch, labels, trained.label_counts, done
-        )
+        chunks = draw_chunks(trained.model, trained.sampler, trained.facts, n, seed, trained.batch, labels, counts, done)
         for number, samples in progress(chunks, total, len(done), quiet):
             unfinished = parts / f"{number}.unfinished"
             with unfinished.open("wb") as file:
@@ -67,40 +71,56 @@ def write_samples(
             if stop.asked and number + 1 < total:
                 return False
     samples = np.concatenate([np.load(parts / f"{i}.npy", allow_pickle=False) for i in range(total)])
-    write(target, samples, trained)
+    try:
+        write(target, ending, samples, trained)
+    except OSError as error:
+        raise GentoolError(f"{target} cannot be written: {error.strerror}; the samples are kept in {parts}") from error
     shutil.rmtree(parts)
     return True
 
 
-def identity(trained: TrainedRun, n: int, seed: int, y: Sequence[int] | None) -> dict[str, Any]:
+def identity(trained: TrainedRun, n: int, seed: int, labels: torch.Tensor | None) -> dict[str, Any]:
     """What must agree for chunks of an earlier try to be used."""
     commit = (trained.checkpoint / "COMMIT.json").read_text()
-    classes = None if y is None else list(y)
+    classes = None if labels is None else labels.tolist()
     return {"run": trained.loaded.run_id, "commit": commit, "weights": trained.weights, "seed": seed, "n": n, "y": classes}
 
 
 def open_parts(parts: Path, about: dict[str, Any]) -> frozenset[int]:
     """Numbers of the chunks that are there already, of the same samples; others are thrown away."""
     label = parts / "samples.json"
+    if parts.exists() and not label.is_file():
+        raise GentoolError(f"{parts} is in the way: it is no folder of unfinished samples")
     try:
-        if parts.exists() and not (label.is_file() and json.loads(label.read_text()) == about):
+        if parts.exists() and json.loads(label.read_text()) != about:
             shutil.rmtree(parts)
         parts.mkdir(exist_ok=True)
         write_whole(label, json.dumps(about))
-    except OSError as error:
-        raise GentoolError(f"samples cannot be written beside {parts.with_suffix('')}: {error.strerror}") from error
-    return frozenset(int(p.stem) for p in parts.glob("*.npy"))
+    except (OSError, ValueError) as error:
+        raise GentoolError(
+            f"{parts} cannot be used for unfinished samples ({error}); delete it, or choose another name"
+        ) from error
+    return frozenset(int(p.stem) for p in parts.glob("*.npy") if p.stem.isdigit() and whole_array(p))
 
 
-def write(target: Path, samples: Any, trained: TrainedRun) -> None:
+def whole_array(path: Path) -> bool:
+    """Whether a chunk can be read; one that a crash cut short is made again."""
+    try:
+        np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
+
+
+def write(target: Path, ending: str, samples: Any, trained: TrainedRun) -> None:
     """Write the finished file, in full or not at all."""
     from gentoolkit.components.pictures import grid, scatter
 
     unfinished = target.with_name(f".{target.name}.unfinished")
-    if target.suffix == ".npz":
+    if ending == ".npz":
         with unfinished.open("wb") as file:
             np.savez(file, samples=samples)
-    elif target.suffix == ".zip":
+    elif ending == ".zip":
         write_zip(unfinished, samples)
     elif trained.facts.kind == "points":
         means = None if trained.facts.mixture is None else trained.facts.mixture["means"]
@@ -124,9 +144,7 @@ def write_zip(target: Path, samples: Any) -> None:
 
 def progress(chunks: Any, total: int, done: int, quiet: bool) -> Any:
     """The chunks, with a bar on a terminal."""
-    import sys
-
-    if quiet or not sys.stdout.isatty() or total < 2:
+    if quiet or not on_a_terminal() or total < 2:
         yield from chunks
         return
     from rich.progress import Progress

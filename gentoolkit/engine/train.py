@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from . import checkpoints, folder
 from .assemble import assemble, build
 from .console import Console
 from .journal import Journal
-from .loop import Loop
+from .loop import DTYPES, Loop
 from .plan_text import describe
 from .stopping import DONE, Stop
 from .trained import load_reference
@@ -36,6 +37,8 @@ class Outcome:
     """0 done, 75 stopped and resumable."""
     measurable: bool
     """Whether the recipe names metrics."""
+    start: int = 0
+    """The step it went on from; `step` itself if there was nothing left to do."""
 
 
 def train(
@@ -61,11 +64,12 @@ def train(
         loaded = recipes.load(source, overrides, nproc=world_size())
         recipe, facts = loaded.recipe, loaded.facts
         here = stack.enter_context(world(recipe.training.device))
-        where = Path(recipe.run.folder or Path("runs") / loaded.name)
+        where = loaded.home or Path(recipe.run.folder or Path("runs") / loaded.name)
+        load = partial(load_reference, device=here.device, dtype=DTYPES[recipe.training.precision])
         data = build(recipe.data, facts, {}, load_reference)
         if len(data) < 1:
             raise GentoolError(f"data '{recipe.data.name}' is empty")
-        assembly = assemble(recipe, facts, load_reference)
+        assembly = assemble(recipe, facts, load)
         sampler = build(recipe.sampler, facts, assembly.parts, load_reference)
         if here.first:
             compare(loaded, where, allow_change, recipe.training.resume)
@@ -86,9 +90,11 @@ def train(
             loaded.write(where)
             for note in loaded.notes:
                 console.say(f"note: {note}")
-        if start >= steps:
+        if start > steps:
+            raise GentoolError(f"{where} has done {start} steps already; training.steps = {steps} is fewer")
+        if start == steps:
             console.say(f"{where} has done its {steps} steps; raise training.steps to go on")
-            return Outcome(where, start, DONE, bool(recipe.metrics))
+            return Outcome(where, start, DONE, bool(recipe.metrics), start)
         console.say(describe(assembly, recipe, facts, here))
         if start:
             console.say(f"going on from step {start} of {steps}")
@@ -107,10 +113,9 @@ def train(
             try:
                 code = loop.run(start, stop, journal, console, watchers)
             except BaseException as error:
-                watchers.call("run_failed", step=start, error=error)
+                watchers.call("run_failed", step=loop.step, error=error)
                 raise
-        step = checkpoints.committed(where / folder.CHECKPOINTS)[0][0]
-        return Outcome(where, step, code, bool(recipe.metrics))
+        return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start)
 
 
 def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str) -> None:
@@ -123,9 +128,6 @@ def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str
         return
     if resume == "never":
         raise GentoolError(f'{where} already has checkpoints and training.resume = "never"; choose another run.name')
-    done = checkpoints.committed(where / folder.CHECKPOINTS)[0][0]
-    if loaded.recipe.training.steps < done:
-        raise GentoolError(f"{where} has done {done} steps already; training.steps = {loaded.recipe.training.steps} is fewer")
     changes = [d for d in recipes.differences(recipes.load(where), loaded) if d.change]
     if changes and not allow_change:
         listed = "\n".join(f"  {change}" for change in changes)

@@ -41,22 +41,28 @@ class TrainedRun:
     def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto") -> None:
         self.folder = Path(path)
         if not (self.folder / folder.RECIPE).is_file():
-            raise GentoolError(f"{path} is no run folder: it has no {folder.RECIPE}")
+            near = Path("runs") / self.folder.with_suffix("").name
+            hint = f"; did you mean {near}?" if (near / folder.RECIPE).is_file() else ""
+            raise GentoolError(f"{path} is no run folder: it has no {folder.RECIPE}{hint}")
         if weights not in ("ema", "raw"):
             raise GentoolError(f"weights are 'ema' or 'raw', not {weights!r}")
         self.loaded = recipes.load(self.folder)
         self.recipe, self.facts, self.name = self.loaded.recipe, self.loaded.facts, self.loaded.name
-        found, self.warnings = checkpoints.newest(self.folder / folder.CHECKPOINTS)
+        found, refused = checkpoints.newest(self.folder / folder.CHECKPOINTS)
+        self.warnings = list(refused.values())
         if found is None:
             why = "; ".join(self.warnings) or "none was committed yet"
             raise GentoolError(f"{path} has no checkpoint to load: {why}")
         self.checkpoint, self.weights = found, weights
         self.device = choose_device(device)
-        self.parts, self.model = build_model(self.recipe, self.facts, load_reference)
+        with torch.random.fork_rng(devices=[]):  # a caller's random numbers are left alone
+            self.parts, self.model = build_model(self.recipe, self.facts, load_reference)
+        self.model.to(self.device, DTYPES[self.recipe.training.precision])
         prefix = "ema/denoiser/" if weights == "ema" else "net/denoiser/"
-        self.step, table = checkpoints.load(found, World(0, 1, torch.device("cpu")), only=prefix)
+        commit, table = checkpoints.load(found, World(0, 1, torch.device("cpu")), only=prefix)
         copy_into(self.model.state_dict(), table, prefix)
-        self.model.to(self.device, DTYPES[self.recipe.training.precision]).eval().requires_grad_(False)
+        self.model.eval().requires_grad_(False)
+        self.step = int(commit["step"])
 
     @cached_property
     def sampler(self) -> Any:
@@ -72,8 +78,8 @@ class TrainedRun:
     @cached_property
     def label_counts(self) -> list[int] | None:
         """How often each class occurs in the data, where the model is conditioned on it."""
-        counts: list[int] | None = folder.read_data(self.folder).get("label_counts")
-        return counts
+        classes = self.facts.classes
+        return None if classes is None else folder.label_counts(self.folder, classes)
 
     def sample(self, n: int, seed: int = 0, y: Sequence[int] | int | None = None) -> Tensor:
         """Draw samples.
@@ -92,7 +98,8 @@ class TrainedRun:
         if n < 1:
             raise GentoolError(f"at least one sample must be asked for, not {n}")
         labels = self.labels(n, y)
-        chunks = draw_chunks(self.model, self.sampler, self.facts, n, seed, self.batch, labels, self.label_counts)
+        counts = None if labels is not None else self.label_counts
+        chunks = draw_chunks(self.model, self.sampler, self.facts, n, seed, self.batch, labels, counts)
         return torch.cat([x for _, x in chunks])
 
     def labels(self, n: int, y: Sequence[int] | int | None) -> Tensor | None:
@@ -113,6 +120,6 @@ def load(path: str | Path, weights: str = "ema", device: str = "auto") -> Traine
     return TrainedRun(path, weights, device)
 
 
-def load_reference(reference: RunRef) -> StepModel:
-    """The frozen step model that an option of type `RunRef` points at, on the CPU."""
-    return TrainedRun(reference.path, reference.weights, "cpu").model
+def load_reference(reference: RunRef, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StepModel:
+    """The frozen step model that an option of type `RunRef` points at, where and in the precision it is needed."""
+    return TrainedRun(reference.path, reference.weights, "cpu").model.to(device, dtype)

@@ -44,17 +44,19 @@ class Watchers:
 
     def call(self, hook: str, **what: Any) -> None:
         """Call a hook of all observers."""
-        for name, result in list(self._each(hook, run=self.view, **what)):
-            del name, result
+        for _ in self._each(hook, list, run=self.view, **what):
+            pass
 
     def wants(self, step: int) -> int:
         """The number of samples wanted after `step`."""
-        return max((max(result, default=0) for _, result in self._each("wants", step=step)), default=0)
+        return max((n for _, n in self._each("wants", lambda found: max(map(int, found), default=0), step=step)), default=0)
 
-    def _each(self, hook: str, **what: Any) -> Any:
+    def _each(self, hook: str, reading: Callable[[Any], Any], **what: Any) -> Any:
         for name, manager in list(self.managers.items()):
             try:
-                yield name, getattr(manager.hook, hook)(**what)
+                result = reading(getattr(manager.hook, hook)(**what))
             except Exception as error:
                 del self.managers[name]
                 self.warn(f"observer '{name}' failed in {hook} and is switched off: {type(error).__name__}: {error}")
+            else:
+                yield name, result

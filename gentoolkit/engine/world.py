@@ -59,13 +59,13 @@ class World:
 
 
 def choose_device(asked: str) -> torch.device:
-    """The device for `training.device`.
+    """The device for `auto`, `cpu` or `cuda`.
 
     Raises:
         GentoolError: CUDA was asked for and is not there.
     """
     if asked == "cuda" and not torch.cuda.is_available():
-        raise GentoolError('training.device = "cuda", but torch sees no CUDA device here; use "auto" or "cpu"')
+        raise GentoolError('device "cuda" was asked for, but torch sees no CUDA device here; use "auto" or "cpu"')
     if asked == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())

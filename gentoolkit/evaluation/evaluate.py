@@ -14,7 +14,7 @@ from gentoolkit.engine.assemble import build
 from gentoolkit.engine.folder import versions
 from gentoolkit.engine.sampling import draw_chunks
 from gentoolkit.engine.trained import TrainedRun, load, load_reference
-from gentoolkit.registry import GentoolError
+from gentoolkit.registry import GentoolError, options
 
 RESULTS = "results.jsonl"
 
@@ -49,6 +49,10 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
     for name in names:
         if name not in metrics:
             raise GentoolError(f"the recipe of {trained.folder} has no metric '{name}'; it has {', '.join(metrics)}")
+    try:
+        (trained.folder / RESULTS).open("a").close()  # before hours of measuring, not after
+    except OSError as error:
+        raise GentoolError(f"{trained.folder / RESULTS} cannot be written: {error.strerror}") from error
     chosen = {name: m for name, m in metrics.items() if not names or name in names}
     built = {name: build(m, trained.facts, trained.parts, load_reference) for name, m in chosen.items()}
     looking = {name: m for name, m in built.items() if not hasattr(m, "measure")}
@@ -71,9 +75,15 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
 
 
 def how(trained: TrainedRun) -> str:
-    """How samples were drawn, for the protocol: weights, sampler, steps."""
+    """How samples were drawn, for the protocol: weights, sampler, steps, and what else is not as it is by default."""
     sampler: Any = trained.recipe.sampler
-    return f"{trained.weights}/{sampler.name}-{sampler.steps or trained.facts.steps}"
+    told = [f"{sampler.name}-{sampler.steps or trained.facts.steps}"]
+    for name, option in options(type(sampler)).items():
+        if name not in ("steps", "batch") and getattr(sampler, name) != option.default:
+            told.append(f"{name}-{getattr(sampler, name)}")
+    if trained.recipe.training.precision == "fp64":
+        told.append("fp64")
+    return "/".join([trained.weights, *told])
 
 
 def show(trained: TrainedRun, metrics: dict[str, Any], wanted: dict[str, int], seed: int) -> None:

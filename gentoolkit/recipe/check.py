@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -21,7 +21,7 @@ from .problems import Note, Problem
 from .structure import Missing, Partial, options_of
 from .tree import Recipe
 
-_NAME = re.compile(r"\w[\w.+ -]*\Z")
+_NAME = re.compile(r"\w[\w.+ -]{0,199}\Z")
 
 
 class Check:
@@ -60,18 +60,28 @@ class Check:
         complaints = 0
         try:
             for question in (part.fits, part.check):
-                for option, sentence, *instead in question(self.facts):
+                for complaint in question(self.facts):
+                    if not isinstance(complaint, tuple):
+                        raise TypeError(f"a complaint is (option, sentence[, what to try]), not {complaint!r}")
+                    option, sentence, *instead = complaint
                     complaints += 1
                     self.complain(keys, part, option, sentence, "".join(instead[:1]))
             if not complaints:
                 for option, sentence in part.note(self.facts):
                     path = (*keys, *([] if option == "use" else option.split(".")))
                     self.notes.append(Note(".".join(path), sentence, closest(self.tree, path)[0].where))
-            self.facts = self.facts.with_(part.offer(self.facts))
-        except Exception as error:  # anything a component raises here is a fault of the component
+            self.facts = self.facts.with_(self.offered(part))
+        except (Exception, SystemExit) as error:  # anything a component raises here is a fault of the component
             if not complaints:
                 self.problems.append(self.fault(keys, part, error))
             raise _Stop from None
+
+    def offered(self, part: Component) -> Mapping[str, Any]:
+        """What a part offers: facts that are its slot's to offer, and facts of its own namespace."""
+        offer = part.offer(self.facts)
+        if strange := sorted(key for key in offer if key not in part.offers and "/" not in key):
+            raise TypeError(f"'{strange[0]}' is not for a {part.slot} to offer")
+        return offer
 
     def complain(self, keys: Keys, part: Component, option: str, sentence: str, instead: str) -> None:
         """A part's complaint, at its option where the recipe has it."""
@@ -79,7 +89,7 @@ class Check:
         said = f"{part.slot} '{part.name}' does not fit the rest of the recipe"
         self.problems.append(Problem(said, path, closest(self.tree, path)[0], sentence, hint=instead))
 
-    def fault(self, keys: Keys, part: Component, error: Exception) -> Problem:
+    def fault(self, keys: Keys, part: Component, error: BaseException) -> Problem:
         """A component's own bug, named with who is to be told."""
         namespace = part.name.partition("/")[0] if "/" in part.name else ""
         plugin = get_registry().plugins.get(namespace)

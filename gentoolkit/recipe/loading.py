@@ -43,6 +43,8 @@ class Loaded:
     run_id: str
     path: Path | None
     """The recipe's file, None where it came from Python."""
+    home: Path | None
+    """The run folder that the recipe was loaded from, unless it was given another name or folder on the way."""
     local: tuple[LocalFile, ...]
     values: dict[Keys, Value] = field(repr=False)
 
@@ -93,10 +95,12 @@ def load(
     else:
         path = find(source)
         tree = from_file(path)
-    return _load(with_arguments(tree, overrides), path, nproc, files, trust_local)
+    moved = any(words.strip().startswith(("run.name", "run.folder", "run=")) for words in overrides)
+    home = path.parent if path is not None and tree.bare and not moved else None
+    return _load(with_arguments(tree, overrides), path, home, nproc, files, trust_local)
 
 
-def _load(tree: Table, path: Path | None, nproc: int, files: bool, trust_local: bool) -> Loaded:
+def _load(tree: Table, path: Path | None, home: Path | None, nproc: int, files: bool, trust_local: bool) -> Loaded:
     if nproc < 1:
         raise GentoolError(f"a run has at least one process, not {nproc}")
     tree, problems = interpolated(tree)
@@ -123,6 +127,7 @@ def _load(tree: Table, path: Path | None, nproc: int, files: bool, trust_local: 
         resolved=text(values),
         run_id=run_id(values, local),
         path=path,
+        home=home,
         local=local,
         values=values,
     )

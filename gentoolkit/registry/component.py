@@ -37,6 +37,8 @@ class Component:
     name: ClassVar[str] = ""
     """Registered name, `namespace/name` for a plugin's; set when the registry hands the class out."""
     version: ClassVar[int] = 1
+    offers: ClassVar[tuple[str, ...]] = ()
+    """The shared facts that components of this slot give in `offer`."""
 
     def options(self) -> dict[str, Any]:
         """The values of this component's options by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform, get_type_hints
@@ -33,6 +34,8 @@ class Bounds:
             return None
         if self.choices is not None and value not in self.choices:
             return "must be one of " + ", ".join(repr(c) for c in self.choices)
+        if isinstance(value, float) and not math.isfinite(value):
+            return "must be finite"
         if isinstance(value, int | float):
             for sign, bound, good in (
                 (">=", self.ge, operator.ge),
@@ -113,6 +116,8 @@ def frozen_options(cls: type[T], field_transformer: Callable[..., Any] | None = 
     """`cls` as a frozen, keyword-only attrs class whose every field was made by `opt`."""
     made = attrs.frozen(kw_only=True, field_transformer=field_transformer)(cls)
     for a in attrs.fields(cast(Any, made)):
+        if a.name == "use":
+            raise TypeError(f"{cls.__module__}.{cls.__name__}: `use` names the component in a recipe and cannot be an option")
         if "bounds" not in a.metadata or not a.metadata["help"]:
             raise TypeError(f'{cls.__module__}.{cls.__name__}.{a.name}: write it as opt(default, "what it means")')
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,14 +179,52 @@ def test_mistakes_end_as_one_message_and_code_2(
 
 def test_sampling_mistakes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train("tiny.toml", quiet=True)
+    (here / "runs.png").mkdir()
     for arguments, said in (
         (("-o", "x.jpg"), ".png, .zip, .npz"),
-        (("-o", "nowhere/x.png"), "cannot be written beside nowhere/x.png: No such file"),
+        (("-o", "nowhere/x.png"), "the folder nowhere does not exist"),
+        (("-o", "runs.png"), "runs.png is a folder"),
         (("--y", "ten"), "whole numbers"),
         (("--y", "10"), "classes from 0 to 9"),
     ):
         code, _, err = gentool(capsys, "sample", "runs/tiny", *arguments)
         assert (code, said in err, "Traceback" in err) == (2, True, False), err
+
+
+def test_a_run_folder_is_trained_where_it_lies(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train("tiny.toml", quiet=True)
+    shutil.copytree(here / "runs/tiny", here / "elsewhere")
+    code, out, _ = gentool(capsys, "train", "elsewhere", "training.steps=6")
+    assert code == 0
+    assert "6 steps in" in out
+    assert (gentoolkit.load("elsewhere").step, gentoolkit.load("runs/tiny").step) == (6, 4)
+    code, out, _ = gentool(capsys, "train", "elsewhere", "run.name=another")
+    assert gentoolkit.load("runs/another").step == 6
+
+
+def test_class_frequencies_are_not_guessed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train("tiny.toml", quiet=True)
+    for damage in ("garbage", "[]", '{"label_counts": [1, 2]}'):
+        (here / "runs/tiny/data.json").write_text(damage)
+        code, _, err = gentool(capsys, "sample", "runs/tiny", "-o", "x.png")
+        assert (code, "data.json cannot be read" in err) == (2, True), err
+    assert gentool(capsys, "sample", "runs/tiny", "-n", "4", "--y", "3", "-o", "x.png")[0] == 0
+
+
+def test_chunks_that_a_crash_cut_short_are_made_again(here: Path) -> None:
+    from gentoolkit.engine.sample_files import identity, write_samples
+
+    train("tiny.toml", quiet=True)
+    run = gentoolkit.load("runs/tiny")
+    parts = here / "x.npz.part"
+    parts.mkdir()
+    with pytest.raises(gentoolkit.GentoolError, match="no folder of unfinished samples"):
+        write_samples(run, 9, "x.npz")
+    (parts / "samples.json").write_text(json.dumps(identity(run, 9, 0, None)))
+    (parts / "0.npy").write_bytes(b"half")
+    (parts / "stray.npy").write_bytes(b"")
+    assert write_samples(run, 9, "x.npz")
+    assert np.array_equal(np.load("x.npz")["samples"], run.sample(9).numpy())
 
 
 def test_an_error_of_ours_is_code_1_and_no_traceback(

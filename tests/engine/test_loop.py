@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +101,44 @@ def test_clipping_bounds_the_step(tmp_path: Path) -> None:
     for name, value in start.items():
         if name.startswith("net/"):
             torch.testing.assert_close(clipped[name], value, rtol=0, atol=1e-11)
+
+
+def test_double_precision_samples_come_from_the_very_weights(tmp_path: Path) -> None:
+    train(tiny.recipe("ddpm", tmp_path / "run", precision="fp64"), quiet=True)
+    _, state = tiny.state(tmp_path / "run")
+    for name, value in gentoolkit.load(tmp_path / "run").model.state_dict().items():
+        assert value.dtype == torch.float64
+        assert torch.equal(value, state[f"ema/denoiser/{name}"])
+
+
+def test_an_infinite_loss_counts_though_its_gradient_is_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gentoolkit.components.methods.gaussian_steps import GaussianSteps
+
+    honest = GaussianSteps.denoiser
+
+    def poisoned(self: Any, *arguments: Any) -> Terms:
+        terms = honest(self, *arguments)
+        return Terms({k: v + torch.inf for k, v in terms.values.items()}, terms.t)
+
+    monkeypatch.setattr(GaussianSteps, "denoiser", poisoned)
+    with pytest.raises(Diverged, match="denoiser/simple"):
+        train(tiny.recipe("ddpm", tmp_path / "run"), quiet=True)
+    assert [line["denoiser/simple"] for line in journal.read(tmp_path / "run" / "metrics.jsonl")] == ["inf"]
+
+
+def test_a_stop_signal_to_the_whole_group_leaves_data_workers_at_work(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.json"
+    table = tiny.recipe("ddpm", tmp_path / "run", steps=100_000, checkpoint_every=100_000, log_every=10, workers=2)
+    recipe.write_text(json.dumps(table))
+    code = "import json, sys; from gentoolkit.engine.train import train; sys.exit(train(json.load(open(sys.argv[1]))).code)"
+    process = subprocess.Popen([sys.executable, "-c", code, str(recipe)], start_new_session=True, stdout=subprocess.DEVNULL)
+    log = tmp_path / "run" / "metrics.jsonl"
+    until = time.monotonic() + 60
+    while not (log.exists() and log.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 75
+    assert tiny.state(tmp_path / "run")[0] > 0
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,25 @@ from gentoolkit.registry import GentoolError
 from . import tiny
 
 
-@pytest.mark.parametrize("method", tiny.METHODS)
+def with_dropout(method: str, folder: Path, **training: Any) -> dict[str, Any]:
+    """The tiny recipe on digits with a U-Net that drops features."""
+    table = tiny.recipe(method, folder, **training)
+    unet = {"use": "unet", "width": 4, "mults": [1], "dropout": 0.5}
+    return {**table, "data": "digits", "model": {**table["model"], "denoiser": unet}}
+
+
+@pytest.mark.parametrize("method", [*tiny.METHODS, "dropout"])
 def test_stop_and_resume_is_bitwise_equal_to_not_stopping(tmp_path: Path, method: str) -> None:
-    train(tiny.recipe(method, tmp_path / "straight"), quiet=True)
-    train(tiny.recipe(method, tmp_path / "broken", steps=2), quiet=True)
-    train(tiny.recipe(method, tmp_path / "broken", steps=4), quiet=True)
-    outcome = train(tiny.recipe(method, tmp_path / "broken"), quiet=True)
+    def recipe(folder: str, **training: Any) -> dict[str, Any]:
+        if method == "dropout":
+            return with_dropout("ddpm", tmp_path / folder, **training)
+        return tiny.recipe(method, tmp_path / folder, **training)
+
+    train(recipe("straight"), quiet=True)
+    tiny.torch.manual_seed(12345)  # a caller's own generator is nothing to us
+    train(recipe("broken", steps=2), quiet=True)
+    train(recipe("broken", steps=4), quiet=True)
+    outcome = train(recipe("broken"), quiet=True)
     assert (outcome.step, outcome.code) == (6, 0)
     straight, broken = tiny.state(tmp_path / "straight"), tiny.state(tmp_path / "broken")
     assert straight[0] == broken[0] == 6
@@ -100,6 +114,25 @@ def test_kill_minus_nine_costs_at_most_the_steps_since_the_last_commit(tmp_path:
     assert kills >= 1
     assert process.returncode == 0
     assert tiny.identical(tiny.state(tmp_path / "killed")[1], tiny.state(tmp_path / "straight")[1])
+
+
+def test_a_damaged_checkpoint_never_pushes_out_a_sound_one(tmp_path: Path) -> None:
+    train(tiny.recipe("ddpm", tmp_path / "run", steps=4, keep=1), quiet=True)
+    newest = checkpoints.committed(tmp_path / "run" / "checkpoints")[0][1]
+    next(newest.glob("*.distcp")).write_bytes(b"")
+    assert train(tiny.recipe("ddpm", tmp_path / "run", steps=3, keep=1), allow_change=True, quiet=True).step == 3
+    assert gentoolkit.load(tmp_path / "run").step == 3
+
+
+@pytest.mark.parametrize("way", ["sgd", "adamw"])
+def test_another_optimizer_starts_anew_and_says_so(tmp_path: Path, way: str, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tiny.recipe("ddpm", tmp_path / "run", steps=2), quiet=True)
+    other = tiny.recipe("ddpm", tmp_path / "run", steps=4)
+    other["method"] = {"use": "ddpm", "optimizers": {"denoiser": {"use": way, "lr": 1e-3}}}
+    train(other, allow_change=True, quiet=True)
+    assert f"update 'denoiser' was trained with adam; its {way} starts anew" in capsys.readouterr().err
+    steps = {int(v) for name, v in tiny.state(tmp_path / "run")[1].items() if name.endswith("/step")}
+    assert steps == ({2} if way == "adamw" else set())
 
 
 def test_an_unfinished_checkpoint_never_counts(tmp_path: Path) -> None:

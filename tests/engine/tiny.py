@@ -43,8 +43,9 @@ def state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:
     """(step, everything learned) of a run's newest checkpoint."""
     path, refused = checkpoints.newest(folder / "checkpoints")
     assert path is not None
-    assert refused == []
-    return checkpoints.load(path, World(0, 1, torch.device("cpu")))
+    assert refused == {}
+    commit, table = checkpoints.load(path, World(0, 1, torch.device("cpu")))
+    return commit["step"], table
 
 
 def largest_difference(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:

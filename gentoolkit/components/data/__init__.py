@@ -38,6 +38,7 @@ class Data(Component):
     """
 
     slot: ClassVar[str] = "data"
+    offers: ClassVar[tuple[str, ...]] = ("kind", "shape", "bounded", "labels", "tensors", "mixture", "data")
 
     def spec(self) -> DataSpec:
         """What the options say about the data."""

@@ -17,6 +17,7 @@ class Denoiser(Component):
     """
 
     slot: ClassVar[str] = "denoiser"
+    offers: ClassVar[tuple[str, ...]] = ("any_time",)
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
     """Kinds of data it takes: `image`, `points`."""

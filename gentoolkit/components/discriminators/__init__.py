@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gentoolkit.components.fitting import network_fits
 from gentoolkit.registry import Complaint, Component, Facts
+
+
+def over_scales(values: Any) -> Any:
+    """Logits or their losses `[B]` or `[B, K]` as `[B]`: the mean over a discriminator's scales."""
+    return values if values.dim() == 1 else values.flatten(1).mean(1)
 
 
 class Discriminator(Component):

@@ -83,7 +83,7 @@ class ConvDiscriminator(nn.Module):
                 h = avg_pool2d(h, 2)
             h = block(h, shifts[i])
         features = leaky_relu(h, 0.2).sum(dim=(2, 3))
-        logits: Tensor = self.logit(features).squeeze(1)
+        logits: Tensor = self.logit(features).squeeze(1).to(x_t.dtype)
         if self.label is None or self.classes is None:
             return logits
         projection: Tensor = (self.label(labels(condition, self.classes, x_t)) * features).sum(dim=1)

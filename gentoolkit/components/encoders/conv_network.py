@@ -77,5 +77,6 @@ class ConvEncoder(nn.Module):
             if i and i % self.blocks == 0:
                 h = avg_pool2d(h, 2)
             h = block(h, shifts[i])
-        mean, log_std = self.gaussian(silu(self.norm_out(h)).flatten(1)).chunk(2, dim=1)
+        # In the precision of x: a KL of some thousandths would vanish in bf16.
+        mean, log_std = self.gaussian(silu(self.norm_out(h)).flatten(1)).to(x_t.dtype).chunk(2, dim=1)
         return Gaussian(mean, (2 * log_std.clamp(-10, 10)).exp())

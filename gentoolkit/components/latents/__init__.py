@@ -14,6 +14,7 @@ class Latent(Component):
     `log_prior`. How w enters a network is the network's business."""
 
     slot: ClassVar[str] = "latent"
+    offers: ClassVar[tuple[str, ...]] = ("latent", "w")
 
     def sizes(self, facts: Facts) -> tuple[int | None, int | None]:
         """(width of z, width of w); (None, None) without a latent."""

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.methods import Batch, Net, Plan, Term, Terms, Update
 from gentoolkit.components.regularizers import Judged
 from gentoolkit.diffusion import Draw
@@ -86,8 +87,3 @@ class Adversarial:
         fake = model.step(x_t, t, t - 1, rng.scope("fake"), batch.condition)
         logits = judge(fake, x_t, model.process.level(t, x_t.dtype), batch.condition)
         return Terms({"adversarial": over_scales(self.loss.denoiser(logits))}, t)
-
-
-def over_scales(values: Tensor) -> Tensor:
-    """`[B]` or `[B, K]` as `[B]`: the mean over a discriminator's scales."""
-    return values if values.dim() == 1 else values.flatten(1).mean(1)

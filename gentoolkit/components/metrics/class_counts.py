@@ -43,13 +43,15 @@ class ClassCounts:
         self.share = self._shares(y)
         self.data = f"{self.data}-{real.fingerprint()[:8]}"
         wanted = min(len(real), self.train)
-        chosen = np.sort(np.random.Generator(np.random.Philox(key=1)).permutation(len(real))[:wanted])
-        images = np.stack([real[int(i)]["x_0"].numpy() for i in chosen])
-        labels = y[chosen]
+        shuffle = np.random.Generator(np.random.Philox(key=1)).permutation
+        items = [real[int(i)] for i in np.sort(shuffle(len(real))[:wanted])]
+        images = np.stack([item["x_0"].numpy() for item in items])
+        labels = np.array([item["y"] for item in items])
         if self.stacked:
             labels = (labels[:, None] // PLACES % 10).reshape(-1)
         images, first = np.unique(self._flat(images), axis=0, return_index=True)
-        images, labels = images[: self.train], labels[first][: self.train]
+        kept = np.sort(shuffle(len(images))[: self.train])  # np.unique sorts by brightness: a prefix would be biased
+        images, labels = images[kept], labels[first][kept]
         self.judge = Judge((images / 255).astype(np.float32), labels)
 
     def update(self, samples: Tensor) -> None:

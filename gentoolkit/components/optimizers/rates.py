@@ -6,6 +6,7 @@ rate that a scheduler takes as lr is the optimizer's `initial_lr`, or its `lr` w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ def cosine(steps: int, final: float, warmup_steps: int) -> Schedule:
     """`(optimizer) -> scheduler` of half a cosine down to `final` at step `steps - 1`."""
     from timm.scheduler import CosineLRScheduler
 
+    # A run of two steps is no mistake; timm would call it one.
+    logging.getLogger("timm.scheduler.cosine_lr").setLevel(logging.ERROR)
     fall = _fall(steps, warmup_steps)
     return lambda optimizer: CosineLRScheduler(optimizer, fall, lr_min=final, **_warmup(optimizer, warmup_steps))
 

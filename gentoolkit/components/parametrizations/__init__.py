@@ -16,6 +16,7 @@ class Parametrization(Component):
     """
 
     slot: ClassVar[str] = "parametrization"
+    offers: ClassVar[tuple[str, ...]] = ("raw_channels", "target", "density")
 
     target: ClassVar[str] = "x_0"
     """What the network puts out: `x_0`, `eps`, `v`, `x_prev`, or a plugin's own word."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.regularizers import Judged
 from gentoolkit.diffusion import Draw, sum_per_sample
 
@@ -25,6 +26,6 @@ def r1(discriminate: Callable[[Tensor], Tensor], judged: Judged, rng: Draw, *, g
 
 
 def squared_gradient(logits: Tensor, x: Tensor) -> Tensor:
-    """‖∂ Σ logits / ∂x‖² per sample, `[B]`, itself differentiable."""
-    (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    """‖∂ logit / ∂x‖² per sample, `[B]`, itself differentiable; the logit is the mean over scales."""
+    (gradient,) = torch.autograd.grad(over_scales(logits).sum(), x, create_graph=True)
     return sum_per_sample(gradient.square())

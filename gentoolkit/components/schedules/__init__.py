@@ -18,6 +18,7 @@ class Schedule(Component):
     """
 
     slot: ClassVar[str] = "schedule"
+    offers: ClassVar[tuple[str, ...]] = ("alpha_T",)
 
     native_steps: ClassVar[int | None] = None
     """Number of steps a schedule is defined on, if it is not continuous: a grid of T steps then *selects* from them."""

@@ -15,8 +15,8 @@ from gentoolkit.registry import Complaint, Facts, component, opt
 class Geometric(Schedule):
     """Variance-exploding noise, evenly spaced in log sigma; sampling starts from N(0, sigma_max²)."""
 
-    sigma_min: float = opt(0.01, "noise just above time 0, in units of the data", gt=0)
-    sigma_max: float = opt(50.0, "noise at time 1, in units of the data", gt=0)
+    sigma_min: float = opt(0.01, "noise just above time 0, in units of the data", ge=1e-6, le=1e6)
+    sigma_max: float = opt(50.0, "noise at time 1, in units of the data", ge=1e-6, le=1e6)
 
     def check(self, facts: Facts) -> Iterable[Complaint]:
         """sigma must grow."""

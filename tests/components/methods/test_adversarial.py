@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.discriminators.mlp import MLP
 from gentoolkit.components.methods import Plan, Term, Update
-from gentoolkit.components.methods.adversarial import over_scales
 from gentoolkit.components.methods.ddgan import DDGAN
 from gentoolkit.components.methods.gan_losses import LOSSES
 from gentoolkit.components.regularizers.r1 import R1

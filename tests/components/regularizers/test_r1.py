@@ -64,11 +64,11 @@ def test_lazy_without_gain_unless_asked_for():
     assert R1(every=15).every == 15
 
 
-def test_logits_of_several_scales_are_summed():
+def test_logits_of_several_scales_are_averaged():
     x = torch.ones(B, 2, dtype=torch.float64, requires_grad=True)
     judged = Judged(x, x, torch.stack([x[:, 0], 2 * x[:, 0]], dim=1), None, x, None, None)
     value = R1(gamma=2.0).build(Facts(), {})(lambda v: v, judged, Draw((), 0, B))
-    assert value.tolist() == [9.0] * B
+    assert value.tolist() == [2.25] * B
 
 
 def test_under_autocast_the_pair_is_judged_again_in_full_precision():
