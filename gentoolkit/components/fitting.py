@@ -32,3 +32,9 @@ def levels_fit(mults: tuple[int, ...], facts: Facts) -> Iterable[Complaint]:
             f"{len(mults)} levels need sides divisible by {factor}; data '{facts.data}' is {size}",
             f"{deepest} levels or fewer",
         )
+
+
+def width_fits(width: int) -> Iterable[Complaint]:
+    """A complaint where group norm cannot part the channels into groups of four or more."""
+    if width % 4:
+        yield "width", f"{width} is no multiple of 4, which group norm needs", f"width = {width + 4 - width % 4}"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from gentoolkit.components.schedules.linear import Linear
 from gentoolkit.diffusion import GaussianForward, per_sample
 from gentoolkit.registry import Facts
 
-diffusers = pytest.importorskip("diffusers.schedulers.scheduling_ddpm")
 T = 1000
 
 
 @pytest.fixture(scope="module")
 def peer():
-    return diffusers.DDPMScheduler(T, beta_schedule="linear", variance_type="fixed_small", clip_sample=False)
+    return DDPMScheduler(T, beta_schedule="linear", variance_type="fixed_small", clip_sample=False)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_v(peer, q):
 
 
 def test_fixed_large_is_the_transition(peer, q):
-    large = diffusers.DDPMScheduler(T, beta_schedule="linear", variance_type="fixed_large", clip_sample=False)
+    large = DDPMScheduler(T, beta_schedule="linear", variance_type="fixed_large", clip_sample=False)
     t = torch.arange(2, T + 1)
     ours = q.transition(t, t - 1)[1]
     theirs = torch.stack([large._get_variance(n) for n in range(1, T)])

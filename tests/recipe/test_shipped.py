@@ -54,7 +54,6 @@ def test_a_shipped_recipe_survives_python(name):
         ("ema.decay=1.0", "option 'decay' of [ema] must be < 1", ""),
     ],
 )
-@pytest.mark.skipif(DDGAN not in NAMES, reason="not shipped")
 def test_mistakes_with_the_real_parts(argument, said, hint):
     with pytest.raises(RecipeError) as caught:
         load(DDGAN, [argument])
@@ -64,7 +63,6 @@ def test_mistakes_with_the_real_parts(argument, said, hint):
     assert f"| {argument}\n" in str(caught.value)
 
 
-@pytest.mark.skipif(DDGAN not in NAMES, reason="not shipped")
 def test_swapping_the_method_swaps_its_parts():
     made = load(DDGAN, ["method=ddpm"])
     assert made.recipe.method.name == "ddpm"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from gentoolkit.components.denoisers import Denoiser
-from gentoolkit.components.fitting import levels_fit
+from gentoolkit.components.fitting import levels_fit, width_fits
 from gentoolkit.registry import Complaint, Facts, component, opt
 
 
@@ -32,12 +32,7 @@ class UNet(Denoiser):
     def check(self, facts: Facts) -> Iterable[Complaint]:
         """Levels against image size, tanh against what is predicted."""
         yield from levels_fit(self.mults, facts)
-        if self.width % 4:
-            yield (
-                "width",
-                f"{self.width} is no multiple of 4, which group norm needs",
-                f"width = {self.width + 4 - self.width % 4}",
-            )
+        yield from width_fits(self.width)
         if not self.mults:
             yield "mults", "it needs at least one level", "mults = [1]"
         if missing := [level for level in self.attention if level >= len(self.mults)]:

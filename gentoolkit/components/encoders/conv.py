@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from gentoolkit.components.encoders import Encoder
-from gentoolkit.components.fitting import levels_fit
+from gentoolkit.components.fitting import levels_fit, width_fits
 from gentoolkit.registry import Complaint, Facts, component, opt
 
 
@@ -24,12 +24,7 @@ class Conv(Encoder):
     def check(self, facts: Facts) -> Iterable[Complaint]:
         """Levels against image size."""
         yield from levels_fit(self.mults, facts)
-        if self.width % 4:
-            yield (
-                "width",
-                f"{self.width} is no multiple of 4, which group norm needs",
-                f"width = {self.width + 4 - self.width % 4}",
-            )
+        yield from width_fits(self.width)
 
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """A `ConvEncoder`."""
