@@ -141,7 +141,7 @@ def test_parts_come_before_their_owner_in_the_order_of_its_options(write):
     [
         ("check", "failed in its own check: RuntimeError: no \x1b[31mway"),
         ("offer", "failed in its own check: KeyError: 'x'"),
-        ("fact", "failed in its own check: ValueError: no fact is called 'shpae'"),
+        ("fact", "failed in its own check: TypeError: 'shpae' is not for a denoiser to offer"),
     ],
 )
 def test_a_components_fault_is_told_as_such_and_ends_the_walk(write, fails, said):

