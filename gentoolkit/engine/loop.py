@@ -22,7 +22,6 @@ from .assemble import Assembly
 from .average import Average, decay_at
 from .console import Console
 from .feed import Feed
-from .folder import describe_data
 from .journal import Journal
 from .moments import Moments
 from .players import Nets, Player
@@ -68,7 +67,8 @@ class Loop:
         }
         self.bad = torch.zeros((), dtype=torch.bool, device=world.device)
         self.moments = Moments(facts.steps, world)
-        self.label_counts = describe_data(source, facts.labels).get("label_counts")
+        counted = facts.classes is not None and hasattr(source, "label_counts")
+        self.label_counts = [int(c) for c in source.label_counts()] if counted else None
         self.step = 0
         """Steps that were done before the one that is being taken."""
 

@@ -6,6 +6,7 @@ Noise is keyed by (seed, i); and since rounding depends on the shape of a batch,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,8 +38,8 @@ def chunk(model: StepModel, sampler: Any, facts: Facts, seed: int, number: int, 
     """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes."""
     rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
     condition = Condition(y=None if y is None else y.to(rng.device))
-    *_, last = states(sampler, model, facts.shape, rng, condition)
-    return last
+    # A queue of one: unpacking would hold every step's tensors until the end.
+    return deque(states(sampler, model, facts.shape, rng, condition), maxlen=1).pop()
 
 
 def draw_chunks(
