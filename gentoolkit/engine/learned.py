@@ -1,6 +1,8 @@
-"""Everything that learning produced, as one flat table of tensors: nets, averages, optimizer states.
+"""Everything that learning produced, as one flat table of tensors: nets, averages, optimizer states,
+running buffers.
 
     net/<net>/<parameter>      ema/<net>/<parameter>      optimizer/<update>/<net>.<parameter>/<entry>
+    running/<name>/<buffer>
 
 Nothing else needs saving: learning rates, noise, data order and active terms follow from (seed, step).
 """
@@ -27,6 +29,9 @@ def collect(nets: Nets, averages: Mapping[str, Average], players: list[Player]) 
     for name, average in averages.items():
         for key, value in average.module.state_dict().items():
             table[f"ema/{name}/{key}"] = value
+    for name, module in nets.running.items():
+        for key, value in module.state_dict().items():
+            table[f"running/{name}/{key}"] = value
     for player in players:
         for key, weight in player.named:
             for entry, value in player.optimizer.state.get(weight, {}).items():
@@ -41,7 +46,8 @@ def restore(
     averages: Mapping[str, Average],
     players: list[Player],
 ) -> list[str]:
-    """Put a saved table back, in place; a sentence for each optimizer that starts anew because it is another one.
+    """Put a saved table back, in place; a sentence for each optimizer that starts anew because it is another one, and
+    for each running module that is new.
 
     Args:
         table: what `collect` made.
@@ -55,6 +61,12 @@ def restore(
         copy_into(module.state_dict(), table, f"net/{name}/")
     for name, average in averages.items():
         copy_into(average.module.state_dict(), table, f"ema/{name}/")
+    for name, module in nets.running.items():
+        prefix = f"running/{name}/"
+        if any(key.startswith(prefix) for key in table):
+            copy_into(module.state_dict(), table, prefix)
+        else:
+            changed.append(f"what '{name}' keeps track of is not in the checkpoint; it starts anew")
     for player in players:
         before, now = optimizers.get(player.update.name), player.update.optimizer.name
         if before != now:

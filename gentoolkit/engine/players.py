@@ -29,6 +29,7 @@ class Nets:
     def __init__(self, plan: Plan, world: World, dtype: torch.dtype) -> None:
         self.modules: dict[str, nn.Module] = {}
         self.shells: dict[str, nn.Module] = {}
+        self.running: dict[str, nn.Module] = {r.name: r.module.to(world.device, dtype) for r in plan.running}
         for net in plan.nets:
             module = net.module.to(world.device, dtype)
             self.modules[net.name] = module
@@ -72,6 +73,7 @@ class Player:
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.step_update(step)
         active = self.update.active(step)
+        seen: list[Terms] = []
         for i, (batch, draw) in enumerate(zip(micros, draws, strict=True)):
             with ExitStack() as stack:
                 if i + 1 < len(micros):
@@ -88,8 +90,10 @@ class Player:
                     # A loss that is not finite spoils the gradient on purpose: what is reduced over processes tells all.
                     (total * torch.where(torch.isfinite(total.detach()), 1.0, torch.nan)).backward()
             moments.add(self.update.name, terms)
+            seen.append(terms)
         norm = torch.nn.utils.get_total_norm([w.grad for w in self.weights if w.grad is not None])
         self.advance(norm, bad)
+        self.follow(seen)
         moments.add_scalar(f"{self.update.name}/grad_norm", norm)
 
     def losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
@@ -103,6 +107,17 @@ class Player:
         self, nets: Mapping[str, nn.Module], others: Mapping[str, nn.Module], batch: Batch, draw: Draw, active: frozenset[str]
     ) -> Terms:
         return self.update.loss({**others, **nets}, batch, draw, active)
+
+    @torch.no_grad()
+    def follow(self, seen: list[Terms]) -> None:
+        """Feed the running modules with means over all micro-batches and processes."""
+        names = [(module, key) for module, values in seen[0].running.items() for key in values]
+        if not names:
+            return
+        sums = torch.stack([torch.stack([t.running[m][k].mean() for m, k in names]) for t in seen]).mean(0)
+        means = dict(zip(names, self.world.sum_(sums) / self.world.size, strict=True))
+        for module in seen[0].running:
+            self.nets.running[module].follow({k: v for (m, k), v in means.items() if m == module})  # type: ignore[operator]
 
     def weighted(self, terms: Terms, step: int) -> Tensor:
         """The scalar that is differentiated: the weighted sum of the terms' means."""

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from gentoolkit.components.optimizers import LRSchedule
+from gentoolkit.components.regularizers import Regularizer
 
 from .check import all_parts
 from .positions import join_key
@@ -41,7 +42,7 @@ def compared(old: dict[Any, Value], new: dict[Any, Value], recipe: Recipe) -> tu
     """Differences between two resolved recipes, of which `recipe` is the new one.
 
     No change are the run's name and folder, where data lies, how often is logged and saved, observers and metrics, and
-    more steps where every learning rate is constant.
+    more steps where every learning rate and every regularizer's strength is constant.
     """
     found = []
     for keys in dict.fromkeys([*old, *new]):
@@ -59,8 +60,8 @@ def compared(old: dict[Any, Value], new: dict[Any, Value], recipe: Recipe) -> tu
 
 
 def constant_rates(recipe: Recipe) -> bool:
-    """Whether no learning rate depends on the number of training steps."""
-    return all(part.constant for _, part in all_parts(recipe) if isinstance(part, LRSchedule))
+    """Whether no learning rate and no strength depends on the number of training steps."""
+    return all(part.constant for _, part in all_parts(recipe) if isinstance(part, LRSchedule | Regularizer))
 
 
 def _shown(value: Any) -> str:

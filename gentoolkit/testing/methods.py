@@ -41,6 +41,8 @@ class Ready:
         self.parts = tiny_parts(case.facts, dtype=torch.float64)
         self.plan: Plan = case.build(self.parts)
         self.nets: dict[str, nn.Module] = {net.name: net.module.double() for net in self.plan.nets}
+        for running in self.plan.running:
+            running.module.double()
         noise = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for module in self.nets.values():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ class Court:
     def __init__(self, case: Case, n: int = B) -> None:
         facts = case.facts
         self.term = case.build()
+        self.differentiates = case.config.differentiates
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(2)
             self.judge: nn.Module = MLP(width=8, depth=1).build(facts, {}).double()
@@ -43,18 +45,28 @@ class Court:
         process = GaussianForward(VP().build(facts, {}).grid(facts.steps))
         self.level = process.level(torch.arange(n) % facts.steps + 1, torch.float64)
 
-    def value(self, seed: int = 0) -> Tensor:
-        """The term, `[B]`."""
-        real = self.real.clone().requires_grad_()
+    def judged(self) -> tuple[Callable[[Tensor], Tensor], Judged]:
+        """What a term is given: the judge at the same x_t, and the pairs."""
+        real = self.real.clone().requires_grad_("real" in self.differentiates)
+        fake = self.fake.clone().requires_grad_("fake" in self.differentiates)
 
         def discriminate(x: Tensor) -> Tensor:
             logits: Tensor = self.judge(x, self.x_t, self.level, self.condition)
             return logits
 
-        judged = Judged(real, self.fake, discriminate(real), discriminate(self.fake), self.x_t, self.level, self.condition)
-        rng = Draw((seed, "regularizers"), 0, len(real), dtype=torch.float64)
+        return discriminate, Judged(real, fake, discriminate(real), discriminate(fake), self.x_t, self.level, self.condition)
+
+    def value(self, seed: int = 0) -> Tensor:
+        """The term, `[B]`."""
+        discriminate, judged = self.judged()
+        rng = Draw((seed, "regularizers"), 0, len(judged.real), dtype=torch.float64)
         value: Tensor = self.term(discriminate, judged, rng)
         return value
+
+    def statistics(self) -> Mapping[str, Tensor]:
+        """What it follows, `[B]` each."""
+        found: Mapping[str, Tensor] = self.term.statistics(self.judged()[1])
+        return found
 
 
 def one_finite_number_per_sample(case: Case) -> None:
@@ -97,4 +109,43 @@ def lazy_and_scaled(case: Case) -> None:
     assert torch.allclose(4 * plain, scaled, rtol=1e-12)
 
 
-REGULARIZERS = Suite("regularizers", cases, (one_finite_number_per_sample, the_discriminator_learns_from_it, lazy_and_scaled))
+def its_strength_is_known_in_every_step(case: Case) -> None:
+    """A finite factor that is not negative, from the first step to the last, and 1 where it says that it is constant."""
+    weight, last = case.config.weight(case.facts), case.facts.training_steps - 1
+    values = [weight(step) if callable(weight) else weight for step in (0, 1, last // 2, last)]
+    assert all(math.isfinite(v) and v >= 0 for v in values)
+    assert case.config.constant == (not callable(weight))
+
+
+def what_it_remembers_is_all_in_its_buffers(case: Case) -> None:
+    """One that follows the logits has no weights; its buffers move, and they are all that tells it from a new one."""
+    court = Court(case)
+    if not hasattr(court.term, "follow"):
+        return
+    memory: nn.Module = court.term.double()
+    assert not list(memory.parameters())
+    before, first = {k: v.clone() for k, v in memory.state_dict().items()}, court.value()
+    assert before
+    statistics = court.statistics()
+    assert all(v.shape == (B,) for v in statistics.values())
+    for _ in range(3):
+        memory.follow({k: v.mean() for k, v in statistics.items()})  # type: ignore[operator]
+    assert any(not torch.equal(v, before[k]) for k, v in memory.state_dict().items())
+    again = court.value()
+    assert not torch.equal(first, again)
+    fresh = Court(case)
+    fresh.term.double().load_state_dict(memory.state_dict(), strict=True)
+    assert torch.equal(fresh.value(), again)
+
+
+REGULARIZERS = Suite(
+    "regularizers",
+    cases,
+    (
+        one_finite_number_per_sample,
+        the_discriminator_learns_from_it,
+        lazy_and_scaled,
+        its_strength_is_known_in_every_step,
+        what_it_remembers_is_all_in_its_buffers,
+    ),
+)

@@ -51,11 +51,18 @@ TestBuiltin = plugin_contract(
         "discriminator mlp": SMALL,
         "encoder mlp": SMALL,
         "latent gaussian": [{"dim": 5, "width": 7, "layers": 2}, {"dim": 5, "layers": 0}],
+        "regularizer r1": [
+            {"gamma": 2.0, "final": 0.1},
+            {"gamma": 2.0, "final": 0.1, "decay": "geometric"},
+            {"approximate": True, "std": 0.1},
+        ],
+        "regularizer r2": {"gamma": 2.0, "final": 0.0},
         "method ddgan": [
             {"discriminator": MLP, "regularizers": {"r1": R1}},
             {"discriminator": MLP, "loss": "hinge", "critic_steps": 2},
-            {"discriminator": MLP, "loss": "least-squares"},
-            {"discriminator": MLP, "loss": "wasserstein", "regularizers": {"r1": R1}},
+            {"discriminator": MLP, "loss": "least-squares", "regularizers": {"lecam": {"use": "lecam"}, "r2": {"use": "r2"}}},
+            {"discriminator": MLP, "loss": "wasserstein", "regularizers": {"gp": {"use": "wgan-gp", "final": 1.0}}},
+            {"discriminator": MLP, "regularizers": {"r1": {"use": "r1", "approximate": True, "std": 0.1}}},
             {"discriminator": {"use": "conv", "width": 4, "mults": [1]}, "regularizers": {"r1": R1}},
         ],
         "method cvae": [

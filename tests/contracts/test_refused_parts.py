@@ -165,11 +165,26 @@ class Uphill(Adam):
 
 @component
 class BadR1(R1):
-    """Detached, random, and with a gain of its own."""
+    """Detached, random, and with a gain of its own; its strength is nowhere known, and it remembers behind its buffers."""
+
+    def weight(self, facts):
+        return math.nan
 
     def build(self, facts, parts):
         good = R1.build(self, facts, parts)
-        return lambda discriminate, judged, rng: good(discriminate, judged, rng).detach() * torch.rand(()) * self.every
+
+        class Term(nn.Module):
+            def forward(self, discriminate, judged, rng):
+                return good(discriminate, judged, rng).detach() * torch.rand(()) * every
+
+            def statistics(self, judged):
+                return {"real": judged.real_logits}
+
+            def follow(self, means):
+                self.seen = means
+
+        every = self.every
+        return Term()
 
 
 @component

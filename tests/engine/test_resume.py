@@ -174,3 +174,14 @@ def test_resume_never_refuses_a_folder_with_checkpoints(tmp_path: Path) -> None:
     train(tiny.recipe("ddpm", tmp_path / "run", steps=2), quiet=True)
     with pytest.raises(GentoolError, match="already has checkpoints"):
         train(tiny.recipe("ddpm", tmp_path / "run", resume="never"), quiet=True)
+
+
+def test_what_a_new_regularizer_keeps_track_of_starts_anew_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tiny.recipe("ddgan", tmp_path / "run", steps=2), quiet=True)
+    table = tiny.recipe("ddgan-lecam", tmp_path / "run")
+    table["run"]["name"] = "ddgan"
+    train(table, allow_change=True, quiet=True)
+    assert "what 'lecam' keeps track of is not in the checkpoint; it starts anew" in capsys.readouterr().err
+    assert float(tiny.state(tmp_path / "run")[1]["running/lecam/updates"]) == 4

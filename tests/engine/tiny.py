@@ -17,6 +17,14 @@ METHODS: dict[str, dict[str, Any]] = {
         "discriminator": MLP,
         "regularizers": {"r1": {"use": "r1", "gamma": 0.1, "every": 2}},
     },
+    "ddgan-lecam": {
+        "use": "ddgan",
+        "discriminator": MLP,
+        "regularizers": {
+            "lecam": {"use": "lecam", "gamma": 0.3, "every": 2},
+            "r1": {"use": "r1", "gamma": 0.1, "approximate": True},
+        },
+    },
     "cvae": {"use": "cvae", "encoder": MLP, "decoder_std": 0.1, "kl_warmup": 3},
     "ddpm": {"use": "ddpm"},
 }

@@ -45,6 +45,15 @@ class Term:
 
 
 @frozen
+class Running:
+    """Something an update keeps track of: an `nn.Module` of buffers alone, which go into checkpoints as weights do. After each
+    of the update's steps its `follow` gets the means over the global batch of `Terms.running[name]`."""
+
+    name: str
+    module: Any
+
+
+@frozen
 class Batch:
     """What a loss sees of the data: `x_0 [B, *shape]` and the `Condition` of the networks."""
 
@@ -55,11 +64,12 @@ class Batch:
 @frozen
 class Terms:
     """What a loss returns: each active term's value per sample, `[B]`; `t [B]` for the loss per step; `logs`, more
-    per-sample diagnostics that train nothing."""
+    per-sample diagnostics that train nothing; `running`, what the plan's `Running` modules follow, `[B]` by name."""
 
     values: Mapping[str, Any]
     t: Any = None
     logs: Mapping[str, Any] = field(factory=dict)
+    running: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
 
 Loss = Callable[[Mapping[str, Any], Batch, Any, frozenset[str]], Terms]
@@ -93,6 +103,7 @@ class Plan:
 
     nets: tuple[Net, ...]
     updates: tuple[Update, ...]
+    running: tuple[Running, ...] = ()
 
     def due(self, step: int) -> list[Update]:
         """Updates that run in optimisation step `step` (0 is the first)."""

@@ -16,17 +16,19 @@ import torch
 from torch import Tensor
 
 from gentoolkit.components.discriminators import over_scales
-from gentoolkit.components.methods import Batch, Net, Plan, Term, Terms, Update
+from gentoolkit.components.methods import Batch, Net, Plan, Running, Term, Terms, Update
 from gentoolkit.components.regularizers import Judged
 from gentoolkit.diffusion import Draw
+from gentoolkit.registry import Facts
 
 from .gan_losses import LOSSES
 
 
-def plan(config: Any, parts: Mapping[str, Any]) -> Plan:
+def plan(config: Any, facts: Facts, parts: Mapping[str, Any]) -> Plan:
     """The plan of a `DDGAN` config; `parts` holds `model`, `discriminator` and `regularizers`."""
-    losses = Adversarial(config.loss, parts["regularizers"])
-    penalties = tuple(Term(name, every=r.every, second_order=r.second_order) for name, r in config.regularizers.items())
+    configs, built = config.regularizers, parts["regularizers"]
+    losses = Adversarial(config.loss, built, {name: r.differentiates for name, r in configs.items()})
+    penalties = tuple(Term(n, r.weight(facts), r.every, r.second_order) for n, r in configs.items())
     return Plan(
         nets=(Net("denoiser", parts["model"], ema=True), Net("discriminator", parts["discriminator"])),
         updates=(
@@ -40,6 +42,7 @@ def plan(config: Any, parts: Mapping[str, Any]) -> Plan:
             ),
             Update("denoiser", ("denoiser",), (Term("adversarial"),), losses.denoiser, config.optimizers["denoiser"]),
         ),
+        running=tuple(Running(name, r) for name, r in built.items() if hasattr(r, "follow")),
     )
 
 
@@ -49,10 +52,13 @@ class Adversarial:
     Args:
         loss: a name in `LOSSES`.
         regularizers: built regularizers by term name.
+        differentiates: which of `Judged.real` and `Judged.fake` each of them needs to require grad.
     """
 
-    def __init__(self, loss: str, regularizers: Mapping[str, Callable[..., Tensor]]) -> None:
-        self.loss, self.regularizers = LOSSES[loss], regularizers
+    def __init__(
+        self, loss: str, regularizers: Mapping[str, Callable[..., Tensor]], differentiates: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        self.loss, self.regularizers, self.differentiates = LOSSES[loss], regularizers, differentiates
 
     def discriminator(self, nets: Mapping[str, Any], batch: Batch, rng: Draw, active: frozenset[str]) -> Terms:
         """Terms `adversarial` and one per active regularizer; logs the mean logits and D's accuracy."""
@@ -63,7 +69,8 @@ class Adversarial:
         with torch.no_grad():
             fake = model.step(x_t, t, t - 1, rng.scope("fake"), batch.condition)
         penalties = {name: r for name, r in self.regularizers.items() if name in active}
-        x_prev = x_prev.requires_grad_(bool(penalties))
+        needed = {point for name in penalties for point in self.differentiates[name]}
+        x_prev, fake = x_prev.requires_grad_("real" in needed), fake.requires_grad_("fake" in needed)
 
         def discriminate(x: Tensor) -> Tensor:
             logits: Tensor = judge(x, x_t, level, batch.condition)
@@ -74,10 +81,11 @@ class Adversarial:
         judged = Judged(x_prev, fake, r, f, x_t, level, batch.condition)
         for name, term in penalties.items():
             values[name] = term(discriminate, judged, rng.scope(name))
+        running = {n: r.statistics(judged) for n, r in self.regularizers.items() if hasattr(r, "statistics")}
         with torch.no_grad():
             right = (r > self.loss.undecided).to(r.dtype) + (f < self.loss.undecided).to(f.dtype)
             logs = {"D_real": over_scales(r), "D_fake": over_scales(f), "D_accuracy": over_scales(right / 2)}
-        return Terms(values, t, logs)
+        return Terms(values, t, logs, running)
 
     def denoiser(self, nets: Mapping[str, Any], batch: Batch, rng: Draw, active: frozenset[str]) -> Terms:
         """The term `adversarial`."""

@@ -37,4 +37,4 @@ class DDGAN(Method):
         """A plan of two updates: discriminator, denoiser."""
         from .adversarial import plan
 
-        return plan(self, parts)
+        return plan(self, facts, parts)

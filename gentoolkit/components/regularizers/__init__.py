@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from attrs import frozen
 
-from gentoolkit.registry import Component
+from gentoolkit.registry import Component, Facts
 
 
 @frozen(eq=False)
@@ -14,8 +15,9 @@ class Judged:
     """A pair of real and fake x_{t-1} as the discriminator has just judged them."""
 
     real: Any
-    """`[B, *shape]`; requires grad if any active regularizer is of second order."""
+    """`[B, *shape]`; requires grad where an active regularizer differentiates it."""
     fake: Any
+    """Likewise."""
     real_logits: Any
     fake_logits: Any
     x_t: Any
@@ -26,11 +28,31 @@ class Judged:
 class Regularizer(Component):
     """`build` returns `term(discriminate, judged, rng) -> [B]`, where `discriminate(x_prev) -> logits` judges other points
     at the same x_t. `every` is the lazy interval in optimisation steps; with `scale_by_every` the term is multiplied by it
-    (StyleGAN2 does, DDGAN does not)."""
+    (StyleGAN2 does, DDGAN does not).
+
+    A regularizer that remembers builds an `nn.Module` without weights, whose buffers go into checkpoints, with two more
+    methods: `statistics(judged) -> {name: [B]}`, asked in every step, and `follow({name: mean over the global batch})`."""
 
     slot: ClassVar[str] = "regularizer"
 
-    second_order: ClassVar[bool] = False
-    """Whether its gradient is a gradient of a gradient: such terms run in full precision and without fused attention."""
     every: Any
     scale_by_every: Any
+
+    @property
+    def second_order(self) -> bool:
+        """Whether its gradient is a gradient of a gradient: such terms run in full precision and without fused attention."""
+        return False
+
+    @property
+    def differentiates(self) -> tuple[str, ...]:
+        """Which of `Judged.real` and `Judged.fake` must require grad for it."""
+        return ("real",) if self.second_order else ()
+
+    def weight(self, facts: Facts) -> float | Callable[[int], float]:
+        """Factor of the term; a function of the step where the strength changes over the training."""
+        return 1.0
+
+    @property
+    def constant(self) -> bool:
+        """Whether the strength is the same in every step, whatever the number of training steps."""
+        return not callable(self.weight(Facts()))

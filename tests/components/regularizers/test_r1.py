@@ -60,7 +60,7 @@ def test_lazy_without_gain_unless_asked_for():
     plain, lazy, scaled = (court(R1(gamma=0.5, every=e, scale_by_every=s))[0] for e, s in ((1, False), (15, False), (15, True)))
     assert torch.equal(plain, lazy)
     assert torch.allclose(scaled, 15 * plain, rtol=1e-12)
-    assert R1.second_order is True
+    assert R1().second_order
     assert R1(every=15).every == 15
 
 
