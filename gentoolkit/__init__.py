@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.check import check
     from .engine.train import Outcome, train
     from .engine.trained import TrainedRun, load
     from .evaluation.evaluate import evaluate
     from .recipe import Loaded
-    from .recipe import load as check
     from .registry import Component, Facts, GentoolError, RunRef, component, hookimpl, opt
 
 _WHERE = {
@@ -26,7 +26,7 @@ _WHERE = {
     "Outcome": "engine.train",
     "RunRef": "registry",
     "TrainedRun": "engine.trained",
-    "check": "recipe:load",
+    "check": "engine.check",
     "component": "registry",
     "evaluate": "evaluation.evaluate",
     "hookimpl": "registry",

@@ -13,8 +13,11 @@ import click
 @click.option("--nproc", type=click.IntRange(1), default=1, help="Processes on this machine.")
 @click.option("--allow-change", is_flag=True, help="Go on although the run folder's recipe differs.")
 @click.option("--dry-run", is_flag=True, help="Take two real steps in a temporary folder, and stop.")
+@click.option("--no-deep", is_flag=True, help="Skip the check at real size; for parts that it cannot simulate.")
 @click.option("--quiet", is_flag=True, help="Print warnings alone.")
-def command(recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: bool, dry_run: bool, quiet: bool) -> int:
+def command(
+    recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: bool, dry_run: bool, no_deep: bool, quiet: bool
+) -> int:
     """Train RECIPE (a file, or the name of a shipped one), going on from its newest checkpoint.
 
     Values may be changed on the way: gentool train quickstart training.steps=100
@@ -34,10 +37,10 @@ def command(recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: b
 
         with tempfile.TemporaryDirectory() as scratch:
             short = (*overrides, "training.steps=2", f"run.folder={scratch}/run")
-            train(recipe, short, quiet=quiet)
+            train(recipe, short, quiet=quiet, deep=not no_deep)
         click.echo("two steps went well; nothing was kept")
         return 0
-    outcome = train(recipe, overrides, allow_change=allow_change, quiet=quiet)
+    outcome = train(recipe, overrides, allow_change=allow_change, quiet=quiet, deep=not no_deep)
     if outcome.code == RESUMABLE:
         report_stop()
     if not quiet and not _follower():

@@ -22,6 +22,7 @@ from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Component, Facts, RunRef
 
 Loader = Callable[[RunRef], StepModel]
+Make = Callable[[Component, Facts, Mapping[str, Any]], Any]
 
 
 @frozen
@@ -33,8 +34,13 @@ class Assembly:
     plan: Plan
 
 
-def build(component: Component, facts: Facts, parts: Mapping[str, Any], load: Loader) -> Any:
-    """The working half of a component, its nested parts and references first.
+def plainly(component: Component, facts: Facts, parts: Mapping[str, Any]) -> Any:
+    """What a component builds."""
+    return component.build(facts, parts)
+
+
+def build(component: Component, facts: Facts, parts: Mapping[str, Any], load: Loader, make: Make = plainly) -> Any:
+    """The working half of a component, its nested parts and references first, each by `make`.
 
     Optimizers are left alone: they need the parameters of nets, and their update carries them.
     """
@@ -43,28 +49,28 @@ def build(component: Component, facts: Facts, parts: Mapping[str, Any], load: Lo
         if isinstance(value, RunRef):
             nested[name] = load(value)
         elif isinstance(value, Component):
-            nested[name] = build(value, facts, parts, load)
+            nested[name] = build(value, facts, parts, load, make)
         elif isinstance(value, Mapping) and not any(isinstance(v, Optimizer) for v in value.values()):
-            nested[name] = {k: build(v, facts, parts, load) for k, v in value.items() if isinstance(v, Component)}
-    return component.build(facts, {**parts, **nested})
+            nested[name] = {k: build(v, facts, parts, load, make) for k, v in value.items() if isinstance(v, Component)}
+    return make(component, facts, {**parts, **nested})
 
 
-def build_model(recipe: Recipe, facts: Facts, load: Loader) -> tuple[dict[str, Any], StepModel]:
+def build_model(recipe: Recipe, facts: Facts, load: Loader, make: Make = plainly) -> tuple[dict[str, Any], StepModel]:
     """(parts, step model): everything that sampling needs. Weights are those of initialisation."""
-    curve = build(recipe.process.schedule, facts, {}, load)
+    curve = build(recipe.process.schedule, facts, {}, load, make)
     parts: dict[str, Any] = {"process": GaussianForward(curve.grid(facts.steps, facts.spacing), curve)}
     for name in ("latent", "parametrization", "denoiser"):
-        parts[name] = build(getattr(recipe.model, name), facts, parts, load)
+        parts[name] = build(getattr(recipe.model, name), facts, parts, load, make)
     parts["model"] = StepModel(parts["denoiser"], parts["latent"], parts["parametrization"], parts["process"])
     return parts, parts["model"]
 
 
-def assemble(recipe: Recipe, facts: Facts, load: Loader) -> Assembly:
+def assemble(recipe: Recipe, facts: Facts, load: Loader, make: Make = plainly) -> Assembly:
     """Build a recipe for training; initial weights are a function of `training.seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        parts, model = build_model(recipe, facts, load)
-        plan: Plan = build(recipe.method, facts, parts, load)
+        parts, model = build_model(recipe, facts, load, make)
+        plan: Plan = build(recipe.method, facts, parts, load, make)
     known = {net.name for net in plan.nets}
     for update in plan.updates:
         if strange := set(update.trains) - known:

@@ -12,8 +12,8 @@ from .assemble import Assembly
 from .world import World
 
 
-def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> str:
-    """Nets with their parameters, the updates in order, and on what they run."""
+def plan_lines(assembly: Assembly, recipe: Recipe, facts: Facts) -> list[str]:
+    """Nets with their parameters and the updates in order."""
     what = f"{recipe.method.name} on {recipe.data.name} {_shape(facts)}"
     lines = [f"{what}, T = {facts.steps}, {recipe.process.schedule.name} schedule"]
     for net in assembly.plan.nets:
@@ -21,7 +21,12 @@ def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> 
         lines.append(f"  net     {net.name}: {count:,} parameters" + (", averaged" if net.ema else ""))
     for update in assembly.plan.updates:
         lines.append(f"  update  {_update(update)}")
-    training = recipe.training
+    return lines
+
+
+def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> str:
+    """The plan, and on what it runs."""
+    lines, training = plan_lines(assembly, recipe, facts), recipe.training
     modules = [m for net in assembly.plan.nets for m in net.module.modules()]
     if world.size > 1 and any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules):
         lines.append("  note    dropout draws anew on another number of processes; everything else is the same")

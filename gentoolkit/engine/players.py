@@ -80,12 +80,10 @@ class Player:
                     for name in self.update.trains:
                         if isinstance(shell := self.nets.shells[name], DistributedDataParallel):
                             stack.enter_context(shell.no_sync())
-                cast = torch.autocast(self.world.device.type, torch.bfloat16) if self.autocast else nullcontext()
                 # Modules that use the global generator (dropout) draw as a function of the step, too.
                 with torch.random.fork_rng(self.generators):
                     torch.manual_seed(draw.seed())
-                    with cast:
-                        terms = self.losses(batch, draw, active)
+                    terms = self.autocast_losses(batch, draw, active)
                     total = self.weighted(terms, step) / len(micros)
                     # A loss that is not finite spoils the gradient on purpose: what is reduced over processes tells all.
                     (total * torch.where(torch.isfinite(total.detach()), 1.0, torch.nan)).backward()
@@ -95,6 +93,12 @@ class Player:
         self.advance(norm, bad)
         self.follow(seen)
         moments.add_scalar(f"{self.update.name}/grad_norm", norm)
+
+    def autocast_losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
+        """The update's terms in the run's precision."""
+        cast = torch.autocast(self.world.device.type, torch.bfloat16) if self.autocast else nullcontext()
+        with cast:
+            return self.losses(batch, draw, active)
 
     def losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
         """The update's terms, computed inside the shells of the nets that it trains."""

@@ -18,6 +18,7 @@ from gentoolkit.registry import GentoolError
 from . import checkpoints, folder
 from .assemble import assemble, build
 from .console import Console
+from .deep import Unknowable, deep_check
 from .journal import Journal
 from .loop import DTYPES, Loop
 from .plan_text import describe
@@ -47,6 +48,7 @@ def train(
     *,
     allow_change: bool = False,
     quiet: bool = False,
+    deep: bool = True,
 ) -> Outcome:
     """Train a recipe, going on from its newest committed checkpoint.
 
@@ -55,6 +57,7 @@ def train(
         overrides: `model.denoiser.width=96` and the like.
         allow_change: go on although the folder's recipe differs.
         quiet: print warnings alone.
+        deep: build the parts at their real size and run every loss without memory, before anything is opened.
 
     Raises:
         GentoolError: the recipe, the data or the folder is not as it must be; nothing was started.
@@ -63,6 +66,7 @@ def train(
     with ExitStack() as stack:
         loaded = recipes.load(source, overrides, nproc=world_size())
         recipe, facts = loaded.recipe, loaded.facts
+        unchecked = deeply(loaded) if deep else ""
         here = stack.enter_context(world(recipe.training.device))
         where = loaded.home or Path(recipe.run.folder or Path("runs") / loaded.name)
         load = partial(load_reference, device=here.device, dtype=DTYPES[recipe.training.precision])
@@ -83,7 +87,7 @@ def train(
         unit = "img" if facts.kind == "image" else "points"
         console = Console(loaded.name, steps, recipe.training.batch_size, start, unit, quiet or not here.first)
         stack.callback(console.close)
-        for sentence in refused:
+        for sentence in filter(None, (unchecked, *refused)):
             if here.first:
                 console.warn(sentence)
         if here.first:
@@ -116,6 +120,19 @@ def train(
                 watchers.call("run_failed", step=loop.step, error=error)
                 raise
         return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start)
+
+
+def deeply(loaded: recipes.Loaded) -> str:
+    """The deep check; a warning where a part cannot be checked in depth, or nothing.
+
+    Raises:
+        GentoolError: the parts do not fit.
+    """
+    try:
+        deep_check(loaded)
+    except Unknowable as error:
+        return str(error)
+    return ""
 
 
 def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str) -> None:

@@ -39,11 +39,7 @@ class TrainedRun:
     """
 
     def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto") -> None:
-        self.folder = Path(path)
-        if not (self.folder / folder.RECIPE).is_file():
-            near = Path("runs") / self.folder.with_suffix("").name
-            hint = f"; did you mean {near}?" if (near / folder.RECIPE).is_file() else ""
-            raise GentoolError(f"{path} is no run folder: it has no {folder.RECIPE}{hint}")
+        self.folder = run_folder(path)
         if weights not in ("ema", "raw"):
             raise GentoolError(f"weights are 'ema' or 'raw', not {weights!r}")
         self.loaded = recipes.load(self.folder)
@@ -113,6 +109,20 @@ class TrainedRun:
         if labels.shape != (n,) or int(labels.min()) < 0 or int(labels.max()) >= classes:
             raise GentoolError(f"y must be {n} classes from 0 to {classes - 1}")
         return labels
+
+
+def run_folder(path: str | Path) -> Path:
+    """`path`, if a run lies there.
+
+    Raises:
+        GentoolError: it has no recipe.
+    """
+    found = Path(path)
+    if not (found / folder.RECIPE).is_file():
+        near = Path("runs") / found.with_suffix("").name
+        hint = f"; did you mean {near}?" if (near / folder.RECIPE).is_file() else ""
+        raise GentoolError(f"{path} is no run folder: it has no {folder.RECIPE}{hint}")
+    return found
 
 
 def load(path: str | Path, weights: str = "ema", device: str = "auto") -> TrainedRun:

@@ -47,6 +47,8 @@ class Loaded:
     """The run folder that the recipe was loaded from, unless it was given another name or folder on the way."""
     local: tuple[LocalFile, ...]
     values: dict[Keys, Value] = field(repr=False)
+    deep: Any = None
+    """The `DeepReport` of `gentoolkit.check(..., deep=True)`."""
 
     @property
     def origins(self) -> dict[str, str]:

@@ -60,6 +60,10 @@ class Component:
         """Facts that later parts may rely on."""
         return {}
 
+    def deep_report(self, facts: Facts, parts: Mapping[str, Any]) -> Iterable[str]:
+        """Lines that `gentool check --deep` adds for this component; `parts` as in `build`, but networks hold no numbers."""
+        return ()
+
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """The working half. `parts` holds what was built before: `process`, `model`, and this component's own
         nested parts under the names of their options."""
