@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .engine.train import Outcome, train
     from .engine.trained import TrainedRun, load
     from .evaluation.evaluate import evaluate
+    from .interop.export import export
     from .recipe import Loaded
     from .registry import Component, Facts, GentoolError, RunRef, component, hookimpl, opt
 
@@ -29,6 +30,7 @@ _WHERE = {
     "check": "engine.check",
     "component": "registry",
     "evaluate": "evaluation.evaluate",
+    "export": "interop.export",
     "hookimpl": "registry",
     "load": "engine.trained",
     "opt": "registry",
@@ -46,6 +48,7 @@ __all__ = [
     "check",
     "component",
     "evaluate",
+    "export",
     "hookimpl",
     "load",
     "opt",

@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "Train a recipe.",
     "sample": "Draw samples from a run.",
     "evaluate": "Measure a run.",
+    "export": "Write a run's model into a folder to be given away.",
     "check": "Say whether a recipe's parts fit, without starting anything.",
     "components": "List what a recipe may name.",
     "explain": "Show a component's options.",

@@ -11,11 +11,12 @@ import click
 @click.option("--nproc", type=click.IntRange(1), default=1, help="Judge the batch of each of this many processes.")
 @click.option("--deep", is_flag=True, help="Also build the parts at their real size and run every loss, without memory.")
 @click.option("--files", is_flag=True, help="Also look for the data's files.")
-def command(recipe: str, overrides: tuple[str, ...], nproc: int, deep: bool, files: bool) -> None:
+@click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
+def command(recipe: str, overrides: tuple[str, ...], nproc: int, deep: bool, files: bool, trust_local: bool) -> None:
     """Say whether the parts of RECIPE fit together; nothing is opened or started."""
     from gentoolkit.engine.check import check
 
-    loaded = check(recipe, overrides, nproc=nproc, files=files, deep=deep)
+    loaded = check(recipe, overrides, nproc=nproc, files=files, deep=deep, trust_local=trust_local or None)
     r, facts = loaded.recipe, loaded.facts
     for note in loaded.notes:
         click.echo(f"note: {note}")

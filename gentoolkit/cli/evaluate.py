@@ -11,12 +11,14 @@ import click
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--weights", type=click.Choice(["ema", "raw"]), default="ema", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-def command(run: str, names: tuple[str, ...], seed: int, weights: str, device: str) -> None:
+@click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
+def command(run: str, names: tuple[str, ...], seed: int, weights: str, device: str, trust_local: bool) -> None:
     """Measure RUN with the metrics of its recipe; each number comes with the protocol it was measured under."""
+    from gentoolkit.engine.folder import RESULTS
     from gentoolkit.engine.trained import load
-    from gentoolkit.evaluation.evaluate import RESULTS, evaluate
+    from gentoolkit.evaluation.evaluate import evaluate
 
-    trained = load(run, weights, device)
+    trained = load(run, weights, device, trust_local or None)
     for warning in trained.warnings:
         click.echo(f"warning: {warning}", err=True)
     for result in evaluate(trained, names, seed):

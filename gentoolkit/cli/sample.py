@@ -13,13 +13,24 @@ import click
 @click.option("--y", "classes", help="Class, or classes separated by commas, repeated over the samples.")
 @click.option("--weights", type=click.Choice(["ema", "raw"]), default="ema", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 @click.option("--quiet", is_flag=True, help="Print warnings alone.")
-def command(run: str, count: int, out: str, seed: int, classes: str | None, weights: str, device: str, quiet: bool) -> int:
-    """Draw samples from RUN, a run folder. Interrupted, the same command goes on where it was."""
+def command(
+    run: str,
+    count: int,
+    out: str,
+    seed: int,
+    classes: str | None,
+    weights: str,
+    device: str,
+    trust_local: bool,
+    quiet: bool,
+) -> int:
+    """Draw samples from RUN, a run folder or an exported model. Interrupted, the same command goes on where it was."""
     from gentoolkit.engine.sample_files import write_samples
     from gentoolkit.engine.trained import load
 
-    trained = load(run, weights, device)
+    trained = load(run, weights, device, trust_local or None)
     for warning in trained.warnings:
         click.echo(f"warning: {warning}", err=True)
     asked = _classes(classes, count)

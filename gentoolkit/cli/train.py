@@ -14,9 +14,17 @@ import click
 @click.option("--allow-change", is_flag=True, help="Go on although the run folder's recipe differs.")
 @click.option("--dry-run", is_flag=True, help="Take two real steps in a temporary folder, and stop.")
 @click.option("--no-deep", is_flag=True, help="Skip the check at real size; for parts that it cannot simulate.")
+@click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 @click.option("--quiet", is_flag=True, help="Print warnings alone.")
 def command(
-    recipe: str, overrides: tuple[str, ...], nproc: int, allow_change: bool, dry_run: bool, no_deep: bool, quiet: bool
+    recipe: str,
+    overrides: tuple[str, ...],
+    nproc: int,
+    allow_change: bool,
+    dry_run: bool,
+    no_deep: bool,
+    trust_local: bool,
+    quiet: bool,
 ) -> int:
     """Train RECIPE (a file, or the name of a shipped one), going on from its newest checkpoint.
 
@@ -27,7 +35,8 @@ def command(
     if nproc > 1 and not is_worker():
         from gentoolkit import recipe as recipes
 
-        recipes.load(recipe, overrides, nproc=nproc)  # the user's mistakes are said once, before any process starts
+        # The user's mistakes are said once, before any process starts.
+        recipes.load(recipe, overrides, nproc=nproc, trust_local=trust_local or None)
         return launch(nproc, sys.argv[1:])
     from gentoolkit.engine.stopping import RESUMABLE
     from gentoolkit.engine.train import train
@@ -37,10 +46,17 @@ def command(
 
         with tempfile.TemporaryDirectory() as scratch:
             short = (*overrides, "training.steps=2", f"run.folder={scratch}/run")
-            train(recipe, short, quiet=quiet, deep=not no_deep)
+            train(recipe, short, quiet=quiet, deep=not no_deep, trust_local=trust_local or None)
         click.echo("two steps went well; nothing was kept")
         return 0
-    outcome = train(recipe, overrides, allow_change=allow_change, quiet=quiet, deep=not no_deep)
+    outcome = train(
+        recipe,
+        overrides,
+        allow_change=allow_change,
+        quiet=quiet,
+        deep=not no_deep,
+        trust_local=trust_local or None,
+    )
     if outcome.code == RESUMABLE:
         report_stop()
     if not quiet and not _follower():

@@ -16,7 +16,7 @@ def check(
     *,
     nproc: int = 1,
     files: bool = False,
-    trust_local: bool = True,
+    trust_local: bool | None = None,
     deep: bool = False,
 ) -> Loaded:
     """Load and check a recipe; nothing is opened.
@@ -26,7 +26,7 @@ def check(
         overrides: `key=value` arguments, such as `model.denoiser.width=96`.
         nproc: number of processes that the run will have, for the batch of each.
         files: whether missing data files are problems.
-        trust_local: whether `[local] modules` may be run.
+        trust_local: whether `[local] modules` may be run; unless given, they may if they are no part of an exported model.
         deep: whether the parts are built at their real size, without memory, and every loss is run; `Loaded.deep` then holds
             the `DeepReport`.
 

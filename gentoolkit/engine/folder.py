@@ -4,6 +4,7 @@ recipe.toml      resolved: every value, versions pinned, origins as comments; it
 environment.json versions, machine, command line of each start
 data.json        number of items, fingerprint, class counts
 metrics.jsonl    the log
+results.jsonl    what it was measured to be, a line per metric
 checkpoints/     step-00001000/ with COMMIT.json
 local/           copies of [local] modules
 """
@@ -26,6 +27,7 @@ from gentoolkit.registry import GentoolError
 
 from .checkpoints import write_whole
 
+RESULTS = "results.jsonl"
 RECIPE, ENVIRONMENT, DATA, METRICS, CHECKPOINTS = (
     "recipe.toml",
     "environment.json",

@@ -81,9 +81,15 @@ def write_samples(
 
 def identity(trained: TrainedRun, n: int, seed: int, labels: torch.Tensor | None) -> dict[str, Any]:
     """What must agree for chunks of an earlier try to be used."""
-    commit = (trained.checkpoint / "COMMIT.json").read_text()
     classes = None if labels is None else labels.tolist()
-    return {"run": trained.loaded.run_id, "commit": commit, "weights": trained.weights, "seed": seed, "n": n, "y": classes}
+    return {
+        "run": trained.loaded.run_id,
+        "commit": trained.identity,
+        "weights": trained.weights,
+        "seed": seed,
+        "n": n,
+        "y": classes,
+    }
 
 
 def open_parts(parts: Path, about: dict[str, Any]) -> frozenset[int]:

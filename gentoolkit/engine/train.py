@@ -19,6 +19,7 @@ from . import checkpoints, folder
 from .assemble import assemble, build
 from .console import Console
 from .deep import Unknowable, deep_check
+from .exported import is_exported
 from .journal import Journal
 from .loop import DTYPES, Loop
 from .plan_text import describe
@@ -49,6 +50,7 @@ def train(
     allow_change: bool = False,
     quiet: bool = False,
     deep: bool = True,
+    trust_local: bool | None = None,
 ) -> Outcome:
     """Train a recipe, going on from its newest committed checkpoint.
 
@@ -58,17 +60,20 @@ def train(
         allow_change: go on although the folder's recipe differs.
         quiet: print warnings alone.
         deep: build the parts at their real size and run every loss without memory, before anything is opened.
+        trust_local: whether `[local] modules` may be run; unless given, they may if they are no part of an exported model.
 
     Raises:
         GentoolError: the recipe, the data or the folder is not as it must be; nothing was started.
         Diverged: training met a gradient that is not finite.
     """
     with ExitStack() as stack:
-        loaded = recipes.load(source, overrides, nproc=world_size())
+        loaded = recipes.load(source, overrides, nproc=world_size(), trust_local=trust_local)
         recipe, facts = loaded.recipe, loaded.facts
         unchecked = deeply(loaded) if deep else ""
         here = stack.enter_context(world(recipe.training.device))
         where = loaded.home or Path(recipe.run.folder or Path("runs") / loaded.name)
+        if is_exported(where):
+            raise GentoolError(f"{where} is an exported model, which cannot be trained; give its recipe another run.name")
         load = partial(load_reference, device=here.device, dtype=DTYPES[recipe.training.precision])
         data = build(recipe.data, facts, {}, load_reference)
         if len(data) < 1:

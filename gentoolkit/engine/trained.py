@@ -1,4 +1,4 @@
-"""A trained run, from its folder: the model behind its newest checkpoint, ready to sample.
+"""A trained run, from its folder: the model behind its newest checkpoint, ready to sample; or an exported model.
 
 run = gentoolkit.load("runs/quickstart")
 x = run.sample(64, seed=0)          # [64, 1, 8, 8]
@@ -20,6 +20,7 @@ from gentoolkit.registry import GentoolError, RunRef
 
 from . import checkpoints, folder
 from .assemble import build, build_model
+from .exported import is_exported, verified
 from .learned import copy_into
 from .loop import DTYPES
 from .sampling import draw_chunks
@@ -33,32 +34,49 @@ class TrainedRun:
         path: the run folder.
         weights: `ema` (what samples are drawn from by default) or `raw`.
         device: `auto`, `cpu` or `cuda`.
+        trust_local: whether code that the recipe brings may be run; unless given, it may in a run folder and not in an exported
+            model.
 
     Raises:
-        GentoolError: there is no run, no committed checkpoint, or the two do not fit.
+        GentoolError: there is no run, no committed checkpoint, or the two do not fit; an exported model is not as it was.
     """
 
-    def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto") -> None:
+    def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto", trust_local: bool | None = None) -> None:
+        self.exported = verified(Path(path)) if is_exported(Path(path)) else None
         self.folder = run_folder(path)
         if weights not in ("ema", "raw"):
             raise GentoolError(f"weights are 'ema' or 'raw', not {weights!r}")
-        self.loaded = recipes.load(self.folder)
+        if self.exported is not None and weights != "ema":
+            raise GentoolError(f"{path} is an exported model, which holds the averaged weights alone; leave weights out")
+        self.loaded = recipes.load(self.folder, trust_local=trust_local)
         self.recipe, self.facts, self.name = self.loaded.recipe, self.loaded.facts, self.loaded.name
+        if self.exported is not None and self.loaded.home is None:
+            raise GentoolError(f"{self.folder / folder.RECIPE} is no resolved recipe, as that of an exported model is")
+        self.weights = weights
+        self.warnings: list[str] = []
+        prefix, table = self._saved(path)
+        self.device = choose_device(device)
+        with torch.random.fork_rng(devices=[]):  # a caller's random numbers are left alone
+            self.parts, self.model = build_model(self.recipe, self.facts, load_reference)
+        self.model.to(self.device, DTYPES[self.recipe.training.precision])
+        copy_into(self.model.state_dict(), table, prefix)
+        self.model.eval().requires_grad_(False)
+
+    def _saved(self, path: str | Path) -> tuple[str, dict[str, Tensor]]:
+        """(prefix of the model's tensors, tensors) of the newest checkpoint or the exported model; sets `step`, and `identity`,
+        which differs where the weights do."""
+        if self.exported is not None:
+            self.step, self.identity = self.exported.step, self.exported.sha256
+            return "", self.exported.tensors()
         found, refused = checkpoints.newest(self.folder / folder.CHECKPOINTS)
         self.warnings = list(refused.values())
         if found is None:
             why = "; ".join(self.warnings) or "none was committed yet"
             raise GentoolError(f"{path} has no checkpoint to load: {why}")
-        self.checkpoint, self.weights = found, weights
-        self.device = choose_device(device)
-        with torch.random.fork_rng(devices=[]):  # a caller's random numbers are left alone
-            self.parts, self.model = build_model(self.recipe, self.facts, load_reference)
-        self.model.to(self.device, DTYPES[self.recipe.training.precision])
-        prefix = "ema/denoiser/" if weights == "ema" else "net/denoiser/"
+        prefix = "ema/denoiser/" if self.weights == "ema" else "net/denoiser/"
         commit, table = checkpoints.load(found, World(0, 1, torch.device("cpu")), only=prefix)
-        copy_into(self.model.state_dict(), table, prefix)
-        self.model.eval().requires_grad_(False)
-        self.step = int(commit["step"])
+        self.step, self.identity = int(commit["step"]), (found / checkpoints.COMMIT).read_text()
+        return prefix, table
 
     @cached_property
     def sampler(self) -> Any:
@@ -125,9 +143,9 @@ def run_folder(path: str | Path) -> Path:
     return found
 
 
-def load(path: str | Path, weights: str = "ema", device: str = "auto") -> TrainedRun:
-    """Open a trained run; see `TrainedRun`."""
-    return TrainedRun(path, weights, device)
+def load(path: str | Path, weights: str = "ema", device: str = "auto", trust_local: bool | None = None) -> TrainedRun:
+    """Open a trained run or an exported model; see `TrainedRun`."""
+    return TrainedRun(path, weights, device, trust_local)
 
 
 def load_reference(reference: RunRef, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StepModel:

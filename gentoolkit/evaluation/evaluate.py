@@ -11,12 +11,10 @@ from typing import Any
 from attrs import asdict, frozen
 
 from gentoolkit.engine.assemble import build
-from gentoolkit.engine.folder import versions
+from gentoolkit.engine.folder import RESULTS, versions
 from gentoolkit.engine.sampling import draw_chunks
 from gentoolkit.engine.trained import TrainedRun, load, load_reference
 from gentoolkit.registry import GentoolError, options
-
-RESULTS = "results.jsonl"
 
 
 @frozen

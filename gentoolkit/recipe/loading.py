@@ -74,7 +74,7 @@ class Loaded:
 
 
 def load(
-    source: Source, overrides: Sequence[str] = (), nproc: int = 1, files: bool = False, trust_local: bool = True
+    source: Source, overrides: Sequence[str] = (), nproc: int = 1, files: bool = False, trust_local: bool | None = None
 ) -> Loaded:
     """Load and check a recipe.
 
@@ -83,7 +83,7 @@ def load(
         overrides: `key=value` arguments, such as `model.denoiser.width=96`; values are TOML, bare words are texts.
         nproc: number of processes that the run will have, for the batch of each.
         files: whether missing data files are problems.
-        trust_local: whether `[local] modules` may be run.
+        trust_local: whether `[local] modules` may be run; unless given, they may if they are no part of an exported model.
 
     Raises:
         RecipeError: everything that is wrong, at once.
@@ -102,11 +102,11 @@ def load(
     return _load(with_arguments(tree, overrides), path, home, nproc, files, trust_local)
 
 
-def _load(tree: Table, path: Path | None, home: Path | None, nproc: int, files: bool, trust_local: bool) -> Loaded:
+def _load(tree: Table, path: Path | None, home: Path | None, nproc: int, files: bool, trust_local: bool | None) -> Loaded:
     if nproc < 1:
         raise GentoolError(f"a run has at least one process, not {nproc}")
     tree, problems = interpolated(tree)
-    local = load_local(tree, trust_local)
+    local = load_local(tree, trust_local, path)
     recipe, wrong = structured(tree)
     check = Check(tree, nproc)
     check.walk(recipe)

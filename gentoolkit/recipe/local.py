@@ -29,6 +29,9 @@ from .problems import Problem, RecipeError
 FOLDER = "local"
 """Where copies lie in a run folder."""
 
+MANIFEST = "MANIFEST.json"
+"""What marks a folder as an exported model, which came from somebody else."""
+
 
 @frozen
 class LocalFile:
@@ -53,8 +56,20 @@ class _Components:
                     registry.add(cls.slot, cls.__name__, cls, (cls.__doc__ or "").strip().partition("\n")[0])
 
 
-def load_local(tree: Table, trusted: bool = True) -> tuple[LocalFile, ...]:
+def foreign(place: Path) -> bool:
+    """Whether a file or folder lies in an exported model."""
+    here = place.resolve()
+    return any((folder / MANIFEST).exists() for folder in (here, *here.parents))
+
+
+def load_local(tree: Table, trusted: bool | None = None, recipe: Path | None = None) -> tuple[LocalFile, ...]:
     """Load the files that `[local] modules` names and register their components under `local/`, in place of any others.
+
+    Args:
+        tree: the recipe.
+        trusted: whether they may be run; unless given, they may if neither the recipe nor the layer that names them is part of
+            an exported model.
+        recipe: the recipe's file.
 
     Raises:
         RecipeError: a file is missing, cannot be imported, or two define the same component; or they are not `trusted`.
@@ -62,10 +77,15 @@ def load_local(tree: Table, trusted: bool = True) -> tuple[LocalFile, ...]:
     registry = get_registry()
     registry.plugins.pop("local", None)
     wanted = _wanted(tree)
+    if trusted is None and wanted:
+        named_in = at(tree, ("local", "modules"))
+        places = [recipe, Path(named_in.folder) if isinstance(named_in, Leaf) and named_in.folder else None]
+        trusted = not any(place is not None and foreign(place) for place in places)
     if wanted and not trusted:
         names = tuple(f"it would run {shown(path)}" for path, _ in wanted)
         sentence = "this recipe brings code of its own, which is not run unless you say so"
-        raise RecipeError([Problem(sentence, ("local", "modules"), wanted[0][1], notes=names)])
+        read = "--trust-local (in Python trust_local=True), once you have read it"
+        raise RecipeError([Problem(sentence, ("local", "modules"), wanted[0][1], notes=names, hint=read)])
     modules, files, problems = [], [], []
     for path, origin in wanted:
         try:

@@ -296,3 +296,58 @@ def test_doctor_and_oracle(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(row[1]) > 0.99
     assert int(row[2]) == 25
     assert float(row[3]) < 0.05
+
+
+def test_export_and_sample_what_was_exported(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train("tiny.toml", quiet=True)
+    code, out, err = gentool(capsys, "export", "runs/tiny", "model")
+    assert (code, err) == (0, "")
+    assert "next: gentool sample model -n 64 -o samples.png" in out
+    for run, file in (("runs/tiny", "a.npz"), ("model", "b.npz")):
+        assert gentool(capsys, "sample", run, "-n", "9", "-o", file, "--seed", "2")[0] == 0
+    assert np.array_equal(np.load("a.npz")["samples"], np.load("b.npz")["samples"])
+    code, _, err = gentool(capsys, "export", "runs/tiny", "model")
+    assert (code, "is there already" in err) == (2, True)
+    (here / "model/model.safetensors").write_bytes(b"")
+    code, _, err = gentool(capsys, "sample", "model")
+    assert (code, "model.safetensors was changed after it was exported" in err, "Traceback" in err) == (2, True, False)
+
+
+def test_trust_local_is_asked_for_at_every_door(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "mine.py").write_text(
+        "from gentoolkit import component\n"
+        "from gentoolkit.components.denoisers.mlp import MLP\n\n\n"
+        '@component\nclass Mine(MLP):\n    """Mine."""\n'
+    )
+    (here / "mine.toml").write_text(TINY.replace('use = "mlp"', 'use = "local/Mine"', 1) + '[local]\nmodules = ["mine.py"]\n')
+    train("mine.toml", quiet=True)
+    code, out, _ = gentool(capsys, "export", "runs/mine", "model")
+    assert (code, "only with --trust-local" in out) == (0, True)
+    for command in (
+        ("sample", "model", "-n", "4", "-o", "x.npz"),
+        ("evaluate", "model", "--metric", "speed"),
+        ("check", "model"),
+        ("train", "model", "run.name=again"),
+    ):
+        code, _, err = gentool(capsys, *command)
+        assert (code, "it would run model/local/mine.py" in err) == (2, True), command
+        code, _, err = gentool(capsys, *command, "--trust-local")
+        assert code == 0, err
+
+
+def test_check_deep(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = gentool(capsys, "check", "tiny.toml", "--deep")
+    assert code == 0
+    assert "tiny: the parts fit, built at their real size" in out
+    assert "net     denoiser: " in out
+    assert "memory per device, estimated for 8 samples at once in fp32" in out
+    assert sorted(p.name for p in here.iterdir()) == ["tiny.toml"]
+
+
+def test_train_without_the_deep_check(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> None:
+        raise gentoolkit.GentoolError("it does not fit")
+
+    monkeypatch.setattr("gentoolkit.engine.train.deep_check", broken)
+    assert gentool(capsys, "train", "tiny.toml")[0] == 2
+    assert gentool(capsys, "train", "tiny.toml", "--no-deep")[0] == 0

@@ -1,0 +1,75 @@
+"""The card of an exported model: what it is, what it was trained on, how it was measured, how it is used."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gentoolkit.engine.folder import RESULTS
+from gentoolkit.engine.trained import TrainedRun
+
+
+def card(trained: TrainedRun) -> str:
+    """README.md of the model, Markdown."""
+    recipe, facts = trained.recipe, trained.facts
+    data, model = recipe.data.spec(), recipe.model
+    count = sum(p.numel() for p in trained.model.parameters())
+    shape = " x ".join(map(str, facts.shape))
+    told = "class-conditional" if facts.classes is not None else "unconditional"
+    rows = [
+        ("data", f"`{recipe.data.name}`, {facts.kind} of shape {shape}" + (f", {data.labels} classes" if data.labels else "")),
+        ("licence of the data", data.licence),
+        ("method", f"`{recipe.method.name}`, {told}"),
+        ("forward process", f"`{recipe.process.schedule.name}`, T = {facts.steps}"),
+        ("network", f"`{model.denoiser.name}`, latent `{model.latent.name}`, parametrization `{model.parametrization.name}`"),
+        ("parameters", f"{count:,}"),
+        ("sampler", f"`{recipe.sampler.name}`"),
+        ("training", f"{trained.step:,} of {recipe.training.steps:,} steps of {recipe.training.batch_size}"),
+        ("weights", "averaged over the training"),
+        ("run", f"`{trained.loaded.run_id}`"),
+    ]
+    lines = [f"# {trained.name}", "", "A generative model trained with gentoolkit.", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows]
+    if measured := results(trained):
+        lines += ["", "## Measured", "", "| metric | value | protocol |", "|---|---|---|"]
+        lines += [f"| {name} | {value} | `{protocol}` |" for name, value, protocol in measured]
+    lines += [
+        "",
+        "## Use",
+        "",
+        "```sh",
+        "gentool sample THIS_FOLDER -n 64 -o samples.png",
+        "```",
+        "",
+        "```python",
+        "import gentoolkit",
+        "",
+        'x = gentoolkit.load("THIS_FOLDER").sample(64, seed=0)',
+        "```",
+        "",
+        "`MANIFEST.json` holds the sha256 of every file, and a folder that differs from it is refused. `recipe.toml` holds "
+        "every value of the run.",
+    ]
+    if trained.loaded.local:
+        lines += ["", "The recipe brings code of its own, in `local/`. It is run only with `--trust-local`: read it first."]
+    if data.citation:
+        lines += ["", "## Citation of the data", "", data.citation]
+    return "\n".join(lines) + "\n"
+
+
+def results(trained: TrainedRun) -> list[tuple[str, str, str]]:
+    """(metric and number, value, protocol) of the newest measurements of these very weights."""
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    path = trained.folder / RESULTS
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            found = json.loads(line)
+            if (found["step"], found["weights"]) == (trained.step, trained.weights):
+                newest[found["metric"], found["protocol"]] = dict(found["values"])
+        except (ValueError, KeyError, TypeError):
+            continue  # a line that a crash cut short
+    return [
+        (f"{metric} {name}", f"{value:.4g}" if isinstance(value, float) else f"{value}", protocol)
+        for (metric, protocol), values in newest.items()
+        for name, value in values.items()
+    ]
