@@ -28,6 +28,8 @@ COMPONENTS = [
     ("regularizer", "r2", f"{C}.regularizers.r2:R2", "gradient penalty on fake pairs"),
     ("regularizer", "wgan-gp", f"{C}.regularizers.wgan_gp:WGANGP", "gradient norm of 1 between real and fake pairs"),
     ("regularizer", "lecam", f"{C}.regularizers.lecam:LeCam", "logits near their moving averages, for few data"),
+    ("augmentation", "diffaug", f"{C}.augmentations.diffaug:DiffAug", "colour, translation, cutout, differentiable"),
+    ("augmentation", "diffusion", f"{C}.augmentations.diffusion:Diffusion", "noise of the forward process"),
     ("method", "ddgan", f"{C}.methods.ddgan:DDGAN", "denoising diffusion GAN"),
     ("method", "cvae", f"{C}.methods.cvae:CVAE", "conditional VAE denoising"),
     ("method", "ddpm", f"{C}.methods.ddpm:DDPM", "denoising diffusion with Gaussian steps"),

@@ -11,20 +11,24 @@ from gentoolkit.diffusion import Draw
 from gentoolkit.registry import Facts
 
 from .suite import Case, Suite
-from .tiny import tiny_draw, tiny_facts
+from .tiny import tiny_draw, tiny_facts, tiny_parts
 
 B = 6
 
 
 def cases(config: Any) -> Iterator[tuple[str, Facts]]:
-    """Images, square and oblong."""
+    """Images, square and oblong, and points where it takes them."""
     yield "image", tiny_facts("image", (3, 16, 16))
     yield "image oblong", tiny_facts("image", (3, 8, 12))
+    yield "grey", tiny_facts("image", (1, 9, 7))
+    yield "points", tiny_facts()
 
 
 def changed(case: Case, x: torch.Tensor, start: int = 0, seed: int = 0) -> torch.Tensor:
     """`x` as the discriminator sees it."""
-    out: torch.Tensor = case.build()(x, Draw((seed, "augmentations"), start, start + len(x), dtype=torch.float64))
+    out: torch.Tensor = case.build(tiny_parts(case.facts, dtype=torch.float64))(
+        x, Draw((seed, "augmentations"), start, start + len(x), dtype=torch.float64)
+    )
     return out
 
 

@@ -57,6 +57,13 @@ TestBuiltin = plugin_contract(
             {"approximate": True, "std": 0.1},
         ],
         "regularizer r2": {"gamma": 2.0, "final": 0.0},
+        "augmentation diffaug": [
+            {},
+            {"colour": False, "cutout": 0.0, "translation": 0.4},
+            {"colour": False, "translation": 0.0},
+            {"translation": 0.0, "cutout": 0.0},
+        ],
+        "augmentation diffusion": [{}, {"steps": 2}],
         "method ddgan": [
             {"discriminator": MLP, "regularizers": {"r1": R1}},
             {"discriminator": MLP, "loss": "hinge", "critic_steps": 2},
@@ -64,6 +71,8 @@ TestBuiltin = plugin_contract(
             {"discriminator": MLP, "loss": "wasserstein", "regularizers": {"gp": {"use": "wgan-gp", "final": 1.0}}},
             {"discriminator": MLP, "regularizers": {"r1": {"use": "r1", "approximate": True, "std": 0.1}}},
             {"discriminator": {"use": "conv", "width": 4, "mults": [1]}, "regularizers": {"r1": R1}},
+            {"discriminator": MLP, "regularizers": {"r1": R1}, "augmentations": {"noise": {"use": "diffusion"}}},
+            {"discriminator": MLP, "augmentations": {"a": {"use": "diffaug"}, "noise": {"use": "diffusion"}}},
         ],
         "method cvae": [
             {"encoder": MLP, "decoder_std": 0.1},

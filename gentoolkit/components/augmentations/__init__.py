@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
-from gentoolkit.registry import Component
+from gentoolkit.registry import Complaint, Component, Facts
 
 
 class Augmentation(Component):
     """`build` returns a differentiable `(x, rng) -> x`; a pair (x_prev, x_t) is stacked along channels, so that both
-    get the same draw."""
+    get the same draw. `parts["process"]` is the forward process."""
 
     slot: ClassVar[str] = "augmentation"
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+
+    def fits(self, facts: Facts) -> Iterable[Complaint]:
+        """The kinds of data that it changes."""
+        if facts.kind not in self.kinds:
+            takes = " or ".join(self.kinds)
+            yield "use", f"it changes {takes}; data '{facts.data}' gives {facts.kind} of shape {facts.shape}"

@@ -4,7 +4,9 @@
                     (x_{t-1}, x_t) ~ q,  x'_{t-1} ~ p_theta(. | x_t)
     denoiser:       denoiser(D(x'_{t-1}, x_t, t))        with t, noise and z of its own
 
-One summed loss and one backward per update; the denoiser runs without autograd in the discriminator's.
+One summed loss and one backward per update; the denoiser runs without autograd in the discriminator's. With augmentations
+D(a, b, t) is D of the changed pair throughout: for real, fake and penalized points, and for the denoiser, which learns through
+them.
 """
 
 from __future__ import annotations
@@ -18,16 +20,17 @@ from torch import Tensor
 from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.methods import Batch, Net, Plan, Running, Term, Terms, Update
 from gentoolkit.components.regularizers import Judged
-from gentoolkit.diffusion import Draw
+from gentoolkit.diffusion import Draw, Level
 from gentoolkit.registry import Facts
 
 from .gan_losses import LOSSES
 
 
 def plan(config: Any, facts: Facts, parts: Mapping[str, Any]) -> Plan:
-    """The plan of a `DDGAN` config; `parts` holds `model`, `discriminator` and `regularizers`."""
+    """The plan of a `DDGAN` config; `parts` holds `model`, `discriminator`, `regularizers` and `augmentations`."""
     configs, built = config.regularizers, parts["regularizers"]
-    losses = Adversarial(config.loss, built, {name: r.differentiates for name, r in configs.items()})
+    differentiates = {name: r.differentiates for name, r in configs.items()}
+    losses = Adversarial(config.loss, built, differentiates, parts["augmentations"])
     penalties = tuple(Term(n, r.weight(facts), r.every, r.second_order) for n, r in configs.items())
     return Plan(
         nets=(Net("denoiser", parts["model"], ema=True), Net("discriminator", parts["discriminator"])),
@@ -53,16 +56,33 @@ class Adversarial:
         loss: a name in `LOSSES`.
         regularizers: built regularizers by term name.
         differentiates: which of `Judged.real` and `Judged.fake` each of them needs to require grad.
+        augmentations: built augmentations by name, in order.
     """
 
     def __init__(
-        self, loss: str, regularizers: Mapping[str, Callable[..., Tensor]], differentiates: Mapping[str, tuple[str, ...]]
+        self,
+        loss: str,
+        regularizers: Mapping[str, Callable[..., Tensor]],
+        differentiates: Mapping[str, tuple[str, ...]],
+        augmentations: Mapping[str, Callable[[Tensor, Draw], Tensor]],
     ) -> None:
         self.loss, self.regularizers, self.differentiates = LOSSES[loss], regularizers, differentiates
+        self.augmentations = augmentations
+
+    def judge(self, net: Any, x_prev: Tensor, x_t: Tensor, level: Level, condition: Any, rng: Draw) -> Tensor:
+        """Logits of the discriminator `net` for a pair as it sees it; within an update sample i is changed by the same draw,
+        however often it is judged."""
+        if self.augmentations:
+            pair = torch.cat([x_prev, x_t], dim=1)
+            for name, augment in self.augmentations.items():
+                pair = augment(pair, rng.scope("augmentation", name))
+            x_prev, x_t = pair.chunk(2, dim=1)
+        logits: Tensor = net(x_prev, x_t, level, condition)
+        return logits
 
     def discriminator(self, nets: Mapping[str, Any], batch: Batch, rng: Draw, active: frozenset[str]) -> Terms:
         """Terms `adversarial` and one per active regularizer; logs the mean logits and D's accuracy."""
-        model, judge = nets["denoiser"], nets["discriminator"]
+        model, net = nets["denoiser"], nets["discriminator"]
         t = rng.integers("t", 1, model.process.T)
         x_prev, x_t = model.process.pair(batch.x_0, t, rng)
         level = model.process.level(t, x_t.dtype)
@@ -73,8 +93,7 @@ class Adversarial:
         x_prev, fake = x_prev.requires_grad_("real" in needed), fake.requires_grad_("fake" in needed)
 
         def discriminate(x: Tensor) -> Tensor:
-            logits: Tensor = judge(x, x_t, level, batch.condition)
-            return logits
+            return self.judge(net, x, x_t, level, batch.condition, rng)
 
         r, f = discriminate(x_prev), discriminate(fake)
         values = {"adversarial": over_scales(self.loss.real(r)) + over_scales(self.loss.fake(f))}
@@ -89,9 +108,9 @@ class Adversarial:
 
     def denoiser(self, nets: Mapping[str, Any], batch: Batch, rng: Draw, active: frozenset[str]) -> Terms:
         """The term `adversarial`."""
-        model, judge = nets["denoiser"], nets["discriminator"]
+        model, net = nets["denoiser"], nets["discriminator"]
         t = rng.integers("t", 1, model.process.T)
         x_t = model.process.marginal(batch.x_0, t, rng.normal("eps", tuple(batch.x_0.shape[1:])))
         fake = model.step(x_t, t, t - 1, rng.scope("fake"), batch.condition)
-        logits = judge(fake, x_t, model.process.level(t, x_t.dtype), batch.condition)
+        logits = self.judge(net, fake, x_t, model.process.level(t, x_t.dtype), batch.condition, rng)
         return Terms({"adversarial": over_scales(self.loss.denoiser(logits))}, t)

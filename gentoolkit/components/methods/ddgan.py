@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gentoolkit.components.augmentations import Augmentation
 from gentoolkit.components.discriminators import Discriminator
 from gentoolkit.components.methods import Method
 from gentoolkit.components.optimizers import Optimizer
@@ -22,6 +23,9 @@ class DDGAN(Method):
     loss: str = opt("non-saturating", "adversarial loss", choices=("non-saturating", "hinge", "least-squares", "wasserstein"))
     critic_steps: int = opt(1, "discriminator updates per denoiser update, each on a batch of its own", ge=1)
     regularizers: dict[str, Regularizer] = opt({}, "penalties of the discriminator, by a name of yours")
+    augmentations: dict[str, Augmentation] = opt(
+        {}, "changes of what the discriminator sees, by a name of yours; in their order"
+    )
     optimizers: dict[str, Optimizer] = opt(
         {"discriminator": ADAM, "denoiser": ADAM}, "of the updates discriminator and denoiser"
     )

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from gentoolkit.components.augmentations.diffusion import Diffusion
 from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.discriminators.mlp import MLP
 from gentoolkit.components.methods import Plan, Term, Update
 from gentoolkit.components.methods.ddgan import DDGAN
 from gentoolkit.components.methods.gan_losses import LOSSES
 from gentoolkit.components.regularizers.r1 import R1
+from gentoolkit.components.regularizers.wgan_gp import WGANGP
 from gentoolkit.diffusion import Draw
 from gentoolkit.testing import tiny_batch, tiny_facts, tiny_parts
 
@@ -38,7 +40,9 @@ class Game:
                 p.copy_(0.4 * torch.randn(p.shape, generator=noise, dtype=p.dtype))
         penalties = {name: r.build(self.facts, {}) for name, r in config.regularizers.items()}
         self.model = parts["model"]
-        self.plan = config.build(self.facts, {**parts, "discriminator": self.judge, "regularizers": penalties})
+        changes = {name: a.build(self.facts, parts) for name, a in config.augmentations.items()}
+        own = {"discriminator": self.judge, "regularizers": penalties, "augmentations": changes}
+        self.plan = config.build(self.facts, {**parts, **own})
         self.updates = {u.name: u for u in self.plan.updates}
         self.batch = tiny_batch(self.facts, B, torch.float64)
 
@@ -216,3 +220,38 @@ def test_what_is_legal_but_unlikely_is_noted():
     assert notes(tiny_facts(steps=1)) == []
     assert notes(tiny_facts(latent=3), loss="wasserstein") == ["loss"]
     assert notes(tiny_facts(latent=3), loss="wasserstein", regularizers={"r1": R1()}) == []
+
+
+def test_augmentations_change_what_the_discriminator_sees_and_the_denoiser_learns_through_them():
+    """Real, fake and penalized pairs by one draw per sample and update, x_prev and x_t alike."""
+    seen = []
+    game = Game(augmentations={"noise": Diffusion()}, regularizers={"gp": WGANGP()})
+    game.judge.register_forward_pre_hook(lambda _, args: seen.append(args[:2]))
+    game.terms("discriminator")
+    rng, q = draw(), game.model.process
+    x_prev, x_t = q.pair(game.batch.x_0, rng.integers("t", 1, 4), rng)
+    change = Diffusion().build(game.facts, {"process": q})
+
+    def expected(x):
+        return change(torch.cat([x, x_t], dim=1), draw().scope("augmentation", "noise")).chunk(2, dim=1)
+
+    (real, seen_x_t), (fake, same_x_t), (between, also_same) = seen
+    assert torch.allclose(real, expected(x_prev)[0], rtol=1e-12)
+    assert torch.allclose(seen_x_t, expected(x_prev)[1], rtol=1e-12)
+    assert torch.equal(seen_x_t, same_x_t)
+    assert torch.equal(seen_x_t, also_same)
+    u = draw().scope("gp").uniform("between")[:, None]
+    assert torch.allclose(between, fake + u * (real - fake), rtol=1e-9)
+    game.model.zero_grad()
+    game.terms("denoiser").values["adversarial"].sum().backward()
+    assert all(p.grad is not None and bool((p.grad != 0).any()) for p in game.model.parameters())
+
+
+def test_augmentations_come_in_their_order_each_by_a_draw_of_its_own():
+    one, two, both = (
+        Game(augmentations=dict.fromkeys(names, Diffusion())).terms("denoiser").values["adversarial"]
+        for names in (("a",), ("b",), ("a", "b"))
+    )
+    assert not torch.equal(one, two)
+    assert not torch.equal(one, both)
+    assert not torch.equal(two, both)
