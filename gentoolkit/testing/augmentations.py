@@ -26,9 +26,8 @@ def cases(config: Any) -> Iterator[tuple[str, Facts]]:
 
 def changed(case: Case, x: torch.Tensor, start: int = 0, seed: int = 0) -> torch.Tensor:
     """`x` as the discriminator sees it."""
-    out: torch.Tensor = case.build(tiny_parts(case.facts, dtype=torch.float64))(
-        x, Draw((seed, "augmentations"), start, start + len(x), dtype=torch.float64)
-    )
+    rng = Draw((seed, "augmentations"), start, start + len(x), dtype=torch.float64)
+    out: torch.Tensor = case.build(tiny_parts(case.facts, dtype=torch.float64))(x, rng)
     return out
 
 

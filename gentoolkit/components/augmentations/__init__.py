@@ -20,4 +20,4 @@ class Augmentation(Component):
         """The kinds of data that it changes."""
         if facts.kind not in self.kinds:
             takes = " or ".join(self.kinds)
-            yield "use", f"it changes {takes}; data '{facts.data}' gives {facts.kind} of shape {facts.shape}"
+            yield "use", f"it takes {takes}; data '{facts.data}' gives {facts.kind} of shape {facts.shape}"
