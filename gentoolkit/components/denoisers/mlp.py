@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from gentoolkit.components.denoisers import Denoiser
-from gentoolkit.registry import Facts, component, opt
+from gentoolkit.registry import Complaint, Facts, component, opt
 
 
 @component
@@ -20,6 +20,14 @@ class MLP(Denoiser):
     width: int = opt(512, "units per hidden layer", ge=1)
     depth: int = opt(3, "hidden layers", ge=1)
     time_input: str = opt("time", "what of t is concatenated", choices=("time", "step", "log_snr"))
+    sees_x_t: bool = opt(True, "whether x_t is concatenated; without it, at T = 1, it is the generator of a plain GAN")
+
+    def check(self, facts: Facts) -> Iterable[Complaint]:
+        """Without x_t there must be a latent, and one step."""
+        if not self.sees_x_t and facts.latent is None:
+            yield "sees_x_t", "without x_t and without a latent it is a constant", 'a [model.latent], as "gaussian"'
+        elif not self.sees_x_t and facts.steps > 1:
+            yield "sees_x_t", f"without x_t it cannot take the second of {facts.steps} steps", "process.steps = 1"
 
     def any_time(self) -> bool:
         """True unless it takes the step index."""

@@ -1,4 +1,4 @@
-"""raw = MLP([x_t, level, w, onehot(y)])."""
+"""raw = MLP([x_t, level, w, onehot(y)]), or without x_t."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class MLPDenoiser(nn.Module):
 
     def __init__(self, config: Any, facts: Facts) -> None:
         super().__init__()
-        self.time_input, self.classes = config.time_input, facts.classes
+        self.time_input, self.classes, self.sees_x_t = config.time_input, facts.classes, config.sees_x_t
         self.shape = (facts.raw_channels, *facts.shape[1:])
-        dims = torch.Size(facts.shape).numel()
+        dims = torch.Size(facts.shape).numel() if config.sees_x_t else 0
         # One class more than there are labels: the last one stands for a hidden label.
         conditions = 1 + (facts.w or 0) + (0 if facts.classes is None else facts.classes + 1)
         self.net = Perceptron(
@@ -30,7 +30,8 @@ class MLPDenoiser(nn.Module):
 
     def forward(self, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """`x_t [B, *shape]` -> raw `[B, raw_channels, ...]`."""
-        seen = [x_t.flatten(1), level_input(level, self.time_input)[:, None].to(x_t.dtype)]
+        seen = [x_t.flatten(1)] if self.sees_x_t else []
+        seen.append(level_input(level, self.time_input)[:, None].to(x_t.dtype))
         if condition.w is not None:
             seen.append(condition.w)
         if self.classes is not None:

@@ -1,4 +1,4 @@
-"""logits = MLP([x_{t-1}, x_t, level, onehot(y)])."""
+"""logits = MLP([x_{t-1}, x_t, level, onehot(y)]), or without x_t."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ class MLPDiscriminator(nn.Module):
 
     def __init__(self, config: Any, facts: Facts) -> None:
         super().__init__()
-        self.time_input, self.classes = config.time_input, facts.classes
+        self.time_input, self.classes, self.sees_x_t = config.time_input, facts.classes, config.sees_x_t
         dims = torch.Size(facts.shape).numel()
         classes = 0 if facts.classes is None else facts.classes + 1
         # The last layer starts at zero, so that D starts undecided: its loss is 2 ln 2.
-        self.net = Perceptron(2 * dims + 1 + classes, config.width, config.depth, ZeroLinear(config.width, 1))
+        self.net = Perceptron(
+            (1 + config.sees_x_t) * dims + 1 + classes, config.width, config.depth, ZeroLinear(config.width, 1)
+        )
 
     def forward(self, x_prev: Tensor, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """Logits `[B]`."""
-        seen = [x_prev.flatten(1), x_t.flatten(1), level_input(level, self.time_input)[:, None].to(x_t.dtype)]
+        seen = [x_prev.flatten(1), x_t.flatten(1)] if self.sees_x_t else [x_prev.flatten(1)]
+        seen.append(level_input(level, self.time_input)[:, None].to(x_t.dtype))
         if self.classes is not None:
             seen.append(onehot(condition, self.classes, x_t))
         logits: Tensor = self.net(torch.cat(seen, dim=1)).squeeze(1)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from gentoolkit.components.augmentations.diffusion import Diffusion
+from gentoolkit.components.denoisers.mlp import MLP as Denoiser
 from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.discriminators.mlp import MLP
 from gentoolkit.components.methods import Plan, Term, Update
@@ -131,6 +132,23 @@ def test_at_one_step_it_is_a_conditional_gan_on_x_0_and_x_1():
     assert torch.allclose(terms.values["adversarial"], softplus(-logits[0]) + softplus(logits[1]), rtol=1e-10)
     alpha, sigma = game.model.process.alpha_sigma(t[:1])
     assert float((x_1 - alpha * game.batch.x_0).std() / sigma) == pytest.approx(1, abs=0.5)
+
+
+def test_at_one_step_with_networks_that_do_not_see_x_1_it_is_a_plain_gan():
+    """softplus(-D(x_0)) + softplus(D(G(z))), whatever x_1 is."""
+    facts = tiny_facts(latent=3, steps=1)
+    game = Game(facts, judge=MLP(width=8, depth=1, sees_x_t=False).build(facts, {}).double())
+    game.model.denoiser = Denoiser(width=8, depth=1, sees_x_t=False).build(facts, {}).double()
+    one = torch.ones(B, 1, dtype=torch.float64)  # the normalised time
+    z = draw().scope("fake").normal("z", (3,))
+
+    def D(x):
+        return game.judge.net(torch.cat([x, one], dim=1)).squeeze(1)
+
+    fake = game.model.denoiser.net(torch.cat([one, game.model.latent(z)], dim=1))
+    expected = softplus(-D(game.batch.x_0)) + softplus(D(fake))
+    assert torch.allclose(game.terms("discriminator").values["adversarial"], expected, rtol=1e-12)
+    assert torch.allclose(game.terms("denoiser").values["adversarial"], softplus(-D(fake)), rtol=1e-12)
 
 
 def test_the_denoiser_runs_without_gradient_in_the_discriminators_update():

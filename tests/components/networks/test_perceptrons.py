@@ -154,3 +154,30 @@ def test_what_a_network_cannot_take_is_said(config):
         assert "has one of width 3" in list(points().fits(facts))[-1][1]
     if config is Encoder:
         assert [c[1] for c in config().fits(tiny_facts())] == ["the recipe has no latent, so there is nothing to infer"]
+
+
+def test_without_x_t_the_perceptrons_are_those_of_a_plain_gan():
+    facts = tiny_facts(latent=3, steps=1)
+    n = 5
+    noise = torch.Generator().manual_seed(0)
+    x, other, x_1, other_x_1 = torch.randn(4, n, 2, generator=noise)
+    w = torch.randn(n, facts.w, generator=noise)
+    at = level(torch.ones(n, dtype=torch.long))
+    generator = Denoiser(width=8, depth=1, sees_x_t=False).build(facts, {})
+    judge = Discriminator(width=8, depth=1, sees_x_t=False).build(facts, {})
+    torch.nn.init.normal_(judge.net.out.weight, generator=noise)
+    assert generator.net.first.in_features == 1 + facts.w
+    assert judge.net.first.in_features == 2 + 1
+    assert torch.equal(generator(x_1, at, Condition(w=w)), generator(other_x_1, at, Condition(w=w)))
+    assert torch.equal(judge(x, x_1, at, Condition()), judge(x, other_x_1, at, Condition()))
+    assert bool((judge(x, x_1, at, Condition()) != judge(other, x_1, at, Condition())).all())
+
+
+def test_a_denoiser_without_x_t_needs_a_latent_and_takes_one_step():
+    blind = Denoiser(sees_x_t=False)
+    assert [option for option, *_ in blind.check(tiny_facts(steps=1))] == ["sees_x_t"]
+    assert [option for option, *_ in blind.check(tiny_facts(latent=3))] == ["sees_x_t"]
+    assert not list(blind.check(tiny_facts(latent=3, steps=1)))
+    assert not list(Denoiser().check(tiny_facts()))
+    assert [option for option, _ in Discriminator(sees_x_t=False).note(tiny_facts(latent=3))] == ["sees_x_t"]
+    assert not list(Discriminator(sees_x_t=False).note(tiny_facts(steps=1)))
