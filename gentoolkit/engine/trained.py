@@ -54,6 +54,7 @@ class TrainedRun:
             raise GentoolError(f"{self.folder / folder.RECIPE} is no resolved recipe, as that of an exported model is")
         self.weights = weights
         self.warnings: list[str] = []
+        self.checkpoint: Path | None = None
         prefix, table = self._saved(path)
         self.device = choose_device(device)
         with torch.random.fork_rng(devices=[]):  # a caller's random numbers are left alone
@@ -75,6 +76,7 @@ class TrainedRun:
             raise GentoolError(f"{path} has no checkpoint to load: {why}")
         prefix = "ema/denoiser/" if self.weights == "ema" else "net/denoiser/"
         commit, table = checkpoints.load(found, World(0, 1, torch.device("cpu")), only=prefix)
+        self.checkpoint = found
         self.step, self.identity = int(commit["step"]), (found / checkpoints.COMMIT).read_text()
         return prefix, table
 
