@@ -51,6 +51,9 @@ COMPONENTS = [
     ("metric", "mixture", f"{C}.metrics.mixture:Mixture", "quality and coverage of a Gaussian mixture"),
     ("metric", "modes", f"{C}.metrics.modes:Modes", "classes covered, as a classifier sees them"),
     ("metric", "speed", f"{C}.metrics.speed:Speed", "time, evaluations, parameters, memory"),
+    ("schedule", "sigmoid", f"{C}.schedules.sigmoid:Sigmoid", "sigmoid alpha_bar, ends without signal"),
+    ("schedule", "edm", f"{C}.schedules.edm:EDM", "variance-exploding, the noise levels of EDM"),
+    ("schedule", "zero-terminal-snr", f"{C}.schedules.zero_terminal_snr:ZeroTerminalSNR", "linear betas, ends without signal"),
     ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
 ]
 

@@ -85,6 +85,8 @@ TestBuiltin = plugin_contract(
         "optimizer adamw": {"weight_decay": 0.1, "betas": [0.5, 0.9]},
         "sampler ddim": [{}, {"eta": 1.0}],
         "schedule vp": [{}, {"start": 1e-3}],
+        "schedule sigmoid": [{}, {"start": 0, "tau": 0.3}],
+        "schedule edm": [{}, {"rho": 3.0}],
         "parametrization x0-posterior": [{}, {"variance": "fixed-large"}],
         "lr_schedule cosine": [{}, {"warmup_steps": 5}],
     },

@@ -40,7 +40,7 @@ class Schedule(Component):
     def fits(self, facts: Facts) -> Iterable[Complaint]:
         """The number of steps against a discrete schedule, and a signal that falls strictly."""
         times = self.times(facts.steps, facts.spacing)
-        if any(one == two for one, two in zip(times, times[1:], strict=False)):
+        if self.native_steps is not None and any(one == two for one, two in zip(times, times[1:], strict=False)):
             asked = f"process.steps = {facts.steps} ({facts.spacing} spacing)"
             yield "use", f"it has {self.native_steps} steps; {asked} cannot be selected from them", "fewer process.steps"
             return

@@ -9,9 +9,12 @@ from gentoolkit.components.model import Condition, StepModel
 from gentoolkit.components.parametrizations.direct import Direct
 from gentoolkit.components.parametrizations.posterior import EpsPosterior, VPosterior, X0Posterior
 from gentoolkit.components.schedules.cosine import Cosine
+from gentoolkit.components.schedules.edm import EDM
 from gentoolkit.components.schedules.geometric import Geometric
 from gentoolkit.components.schedules.rectified import Rectified
+from gentoolkit.components.schedules.sigmoid import Sigmoid
 from gentoolkit.components.schedules.vp import VP
+from gentoolkit.components.schedules.zero_terminal_snr import ZeroTerminalSNR
 from gentoolkit.diffusion import Draw, GaussianForward, per_sample
 from gentoolkit.registry import Facts
 from gentoolkit.testing import tiny_batch, tiny_facts, tiny_parts
@@ -85,7 +88,8 @@ def test_direct_is_the_output_and_learns_from_pairs():
 
 
 def test_eps_is_refused_where_the_last_x_holds_nothing_of_x_0():
-    for schedule, refused in ((Rectified(), True), (Cosine(), True), (VP(), False), (Geometric(), False)):
+    ends_clean = [Rectified(), Cosine(), Sigmoid(), ZeroTerminalSNR()]
+    for schedule, refused in (*((s, True) for s in ends_clean), (VP(), False), (Geometric(), False), (EDM(), False)):
         facts = Facts().with_(schedule.offer(Facts()))
         assert bool(list(EpsPosterior().check(facts))) == refused
         assert not list(VPosterior().check(facts))
