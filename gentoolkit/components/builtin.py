@@ -54,6 +54,7 @@ COMPONENTS = [
     ("schedule", "sigmoid", f"{C}.schedules.sigmoid:Sigmoid", "sigmoid alpha_bar, ends without signal"),
     ("schedule", "edm", f"{C}.schedules.edm:EDM", "variance-exploding, the noise levels of EDM"),
     ("schedule", "zero-terminal-snr", f"{C}.schedules.zero_terminal_snr:ZeroTerminalSNR", "linear betas, ends without signal"),
+    ("parametrization", "edm-posterior", f"{C}.parametrizations.posterior:EDMPosterior", "predict what EDM's network does"),
     ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
 ]
 

@@ -46,7 +46,7 @@ class Facts:
     raw_channels: int = 1
     """Channels (or dimensions) that the denoiser puts out."""
     target: str = "x_0"
-    """What the denoiser's output stands for: `x_0`, `eps`, `v` or `x_prev`."""
+    """What the denoiser's output stands for: `x_0`, `eps`, `v`, `edm`, `x_prev`, or a plugin's own word."""
     density: bool = True
     """Whether p(x_{t-1} | x_t, z) has a density (a Gaussian) under the parametrization."""
     any_time: bool = False

@@ -18,14 +18,20 @@ from gentoolkit.components.methods import Batch
 from gentoolkit.components.model import Condition, StepModel
 from gentoolkit.components.parametrizations import Parametrization
 from gentoolkit.components.parametrizations.direct import Direct
-from gentoolkit.components.parametrizations.posterior import EpsPosterior, VPosterior, X0Posterior
+from gentoolkit.components.parametrizations.posterior import EDMPosterior, EpsPosterior, VPosterior, X0Posterior
 from gentoolkit.components.schedules import Schedule
 from gentoolkit.components.schedules.vp import VP
 from gentoolkit.diffusion import Draw, GaussianForward
 from gentoolkit.registry import Facts
 
 SHAPES: dict[str, tuple[int, ...]] = {"points": (2,), "image": (1, 8, 8)}
-BY_TARGET = {"x_0": X0Posterior, "eps": EpsPosterior, "v": VPosterior, "x_prev": Direct}
+BY_TARGET: dict[str, type[Parametrization]] = {
+    "x_0": X0Posterior,
+    "eps": EpsPosterior,
+    "v": VPosterior,
+    "edm": EDMPosterior,
+    "x_prev": Direct,
+}
 
 
 def tiny_facts(
@@ -78,7 +84,8 @@ def tiny_parts(
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, Any]:
     """What is built before a method or a sampler: `process`, `latent`, `parametrization`, `denoiser` (a small perceptron)
-    and `model`. Weights are the same every time; the parametrization is the one that `facts.target` names unless given."""
+    and `model`. Weights are the same every time; the parametrization is the one that `facts.target` names unless given, with a
+    learned variance if `facts.raw_channels` leave room for it."""
     curve = (schedule or VP()).build(facts, {})
     parts: dict[str, Any] = {"process": GaussianForward(curve.grid(facts.steps), curve)}
     with torch.random.fork_rng(devices=[]):
@@ -87,7 +94,8 @@ def tiny_parts(
         if facts.latent is not None:
             latent = GaussianLatent(dim=facts.latent, width=facts.w or facts.latent, layers=1).build(facts, {})
         parts["latent"] = latent
-        parts["parametrization"] = (parametrization or BY_TARGET[facts.target]()).build(facts, parts)
+        learned = {"variance": "learned"} if facts.raw_channels == 2 * facts.shape[0] else {}
+        parts["parametrization"] = (parametrization or BY_TARGET[facts.target](**learned)).build(facts, parts)
         parts["denoiser"] = MLP(width=12, depth=1).build(facts, parts)
     model = StepModel(parts["denoiser"], latent, parts["parametrization"], parts["process"])
     return {**parts, "model": model.to(dtype)}

@@ -87,7 +87,10 @@ TestBuiltin = plugin_contract(
         "schedule vp": [{}, {"start": 1e-3}],
         "schedule sigmoid": [{}, {"start": 0, "tau": 0.3}],
         "schedule edm": [{}, {"rho": 3.0}],
-        "parametrization x0-posterior": [{}, {"variance": "fixed-large"}],
+        "parametrization x0-posterior": [{}, {"variance": "fixed-large"}, {"variance": "learned"}],
+        "parametrization v-posterior": [{}, {"variance": "learned"}],
+        "parametrization eps-posterior": [{}, {"variance": "learned"}],
+        "parametrization edm-posterior": [{}, {"sigma_data": 1.0, "variance": "learned"}],
         "lr_schedule cosine": [{}, {"warmup_steps": 5}],
     },
 )

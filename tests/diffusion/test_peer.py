@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
+from gentoolkit.components.parametrizations.posterior import EpsPosterior
 from gentoolkit.components.schedules.linear import Linear
 from gentoolkit.diffusion import GaussianForward, per_sample
 from gentoolkit.registry import Facts
@@ -68,3 +69,14 @@ def test_fixed_large_is_the_transition(peer, q):
     theirs = torch.stack([large._get_variance(n) for n in range(1, T)])
     assert torch.allclose(ours.float(), theirs, rtol=1e-3)
     assert per_sample(ours, torch.zeros(T - 1, 2)).shape == (T - 1, 1)
+
+
+def test_a_learned_variance_is_read_as_improved_ddpms(q):
+    """`learned_range` of the peer, which gives the log; beyond [-1, 1] too."""
+    theirs = DDPMScheduler(T, beta_schedule="linear", variance_type="learned_range", clip_sample=False)
+    p = EpsPosterior(variance="learned").build(Facts(), {"process": q})
+    v = torch.tensor([[-1.0, -0.3, 0.0, 0.5, 1.0, 1.5]])
+    t = torch.arange(2, T + 1)
+    x_t, raw = torch.zeros(T - 1, 6), torch.cat([torch.zeros(T - 1, 6), v.expand(T - 1, 6)], 1)
+    log_variance = torch.cat([theirs._get_variance(n, v) for n in range(1, T)])
+    assert torch.allclose(p.distribution(raw, x_t, t, t - 1).variance, log_variance.exp(), rtol=2e-3)

@@ -93,13 +93,46 @@ def test_ddim_at_eta_zero_is_a_function_of_its_start():
 
 
 @pytest.mark.parametrize("sampler", [Ancestral(), DDIM(), DDIM(eta=0.5), Ancestral(steps=2), DDIM(steps=2, eta=1.0)])
-@pytest.mark.parametrize("variance", ["fixed-small", "fixed-large"])
+@pytest.mark.parametrize("variance", ["fixed-small", "fixed-large", "learned"])
 def test_the_last_step_is_the_prediction_itself(sampler, variance):
     facts = tiny_facts(parametrization=X0Posterior(variance=variance))
     model = tiny_parts(facts, parametrization=X0Posterior(variance=variance), dtype=torch.float64)["model"]
     last = walk(sampler, model, facts)[-1]
     assert last.t == 0
     assert torch.allclose(last.x, last.x_0_hat, rtol=1e-12, atol=1e-12)
+
+
+def test_a_learned_variance_moves_ancestral_steps_and_leaves_ddims_alone():
+    """Both read x_0 off the first half of the output, also when they skip steps; the second half is ancestral's deviation."""
+    made = X0Posterior(variance="learned")
+    facts = tiny_facts(parametrization=made)
+    model = tiny_parts(facts, parametrization=made, dtype=torch.float64)["model"]
+    deviation = []
+    for v in (-1.0, 1.0):
+        with torch.no_grad():
+            model.denoiser.net.out.weight[2:] = 0
+            model.denoiser.net.out.bias[2:] = v
+        fixed = X0Posterior(variance="fixed-small" if v < 0 else "fixed-large")
+        half = fixed.build(facts, {"process": model.process})
+        other = StepModel(Half(model.denoiser), None, half, model.process)
+        for sampler in (Ancestral(), Ancestral(steps=2), DDIM(), DDIM(steps=2, eta=0.5)):
+            one, two = walk(sampler, model, facts), walk(sampler, other, facts)
+            for a, b in zip(one, two, strict=True):
+                assert torch.allclose(a.x, b.x, rtol=1e-9, atol=1e-9)
+        deviation.append((walk(Ancestral(), model, facts)[1].x, walk(DDIM(eta=1.0), model, facts)[1].x))
+    assert not torch.allclose(deviation[0][0], deviation[1][0])
+    assert torch.equal(deviation[0][1], deviation[1][1])
+
+
+class Half(nn.Module):
+    """The half of a network's output that means x."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x_t, level, condition):
+        return self.network(x_t, level, condition)[:, :2]
 
 
 def test_direct_denoising_walks_without_a_prediction():

@@ -107,7 +107,9 @@ def test_edm_has_the_noise_levels_of_karras_et_al():
     assert bool((grid.alpha == 1).all())
     assert made.prior_std == 80
     assert EDM(sigma_max=5.0).build(Facts(), {}).grid(1).sigma.tolist() == pytest.approx([0, 5])
-    assert EDM(rho=1.0, sigma_min=1.0, sigma_max=4.0).build(Facts(), {}).grid(4).sigma.tolist() == pytest.approx([0, 1, 2, 3, 4])
+    assert EDM(rho=1.0, sigma_min=1.0, sigma_max=4.0).build(Facts(), {}).grid(4).sigma.tolist() == pytest.approx(
+        [0, 1, 2, 3, 4]
+    )
     quadratic = EDM(rho=1.0, sigma_min=1.0, sigma_max=5.0).build(Facts(), {}).grid(3, "quadratic")
     assert quadratic.sigma.tolist() == pytest.approx([0, 1, 2, 5])
     assert [c[0] for c in EDM(sigma_min=2.0, sigma_max=2.0).check(Facts())] == ["sigma_max"]
