@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gentoolkit.components.methods import Batch, Plan, Terms, Update
 from gentoolkit.components.optimizers import Optimizer
+from gentoolkit.components.parametrizations.posterior import X0Posterior
 from gentoolkit.diffusion import Draw
 from gentoolkit.registry import Facts
 
@@ -20,12 +21,14 @@ B = 8
 
 
 def cases(config: Any) -> Iterator[tuple[str, Facts]]:
-    """Points and images, with and without latent and class, one step and several."""
+    """Points and images, with and without latent, class and a learned variance, one step and several."""
     yield "points", tiny_facts()
     yield "points latent", tiny_facts(latent=3)
     yield "points latent class", tiny_facts(latent=3, classes=4)
     yield "image latent", tiny_facts("image", latent=3)
     yield "one step", tiny_facts(latent=3, steps=1)
+    yield "learned variance", tiny_facts(parametrization=X0Posterior(variance="learned"))
+    yield "image latent learned variance", tiny_facts("image", latent=3, parametrization=X0Posterior(variance="learned"))
 
 
 def draw(update: str, start: int = 0, stop: int = B, seed: int = 0) -> Draw:

@@ -14,6 +14,10 @@ from attrs import field, frozen
 
 from gentoolkit.registry import Complaint, Component, Facts, options
 
+NO_SIGNAL = 1e-8
+"""An alpha_T below this one is 0 to a loss whose weight is the SNR."""
+UNTAUGHT = "its weight is 0 at t = T, where the schedule ends without signal: nothing teaches the network that step"
+
 
 @frozen
 class Net:

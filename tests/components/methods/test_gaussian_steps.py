@@ -6,13 +6,15 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Normal
 
 from gentoolkit.components.methods.cvae import CVAE
 from gentoolkit.components.methods.ddpm import DDPM
 from gentoolkit.components.parametrizations.direct import Direct
-from gentoolkit.components.parametrizations.posterior import EpsPosterior, VPosterior, X0Posterior
+from gentoolkit.components.parametrizations.posterior import EDMPosterior, EpsPosterior, VPosterior, X0Posterior
 from gentoolkit.components.schedules.geometric import Geometric
 from gentoolkit.components.schedules.vp import VP
+from gentoolkit.components.schedules.zero_terminal_snr import ZeroTerminalSNR
 from gentoolkit.diffusion import Draw, mean_per_sample, sum_per_sample
 from gentoolkit.testing import tiny_batch, tiny_facts, tiny_parts
 
@@ -103,6 +105,75 @@ def test_min_snr_weighs_the_error_of_x_0(gamma):
     assert torch.allclose(eps.terms().values["min-snr"], expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("k", "gamma"), [(1.0, 1.0), (1.0, 0.5), (0.3, 2.0)])
+@pytest.mark.parametrize("parametrization", [EpsPosterior(), X0Posterior()])
+def test_p2_weighs_the_error_of_eps(parametrization, k, gamma):
+    """(k + SNR)^-gamma, Choi et al. (2022), Eq. 8, whatever the network puts out."""
+    s = Setting(DDPM(loss="p2", p2_k=k, p2_gamma=gamma), parametrization=parametrization)
+    t, eps, x_t = s.noised()
+    bar = s.model.process.grid.alpha_bar[t]
+    x_0_hat = s.model.x_0_hat(x_t, t, None, s.batch.condition)
+    eps_hat = (x_t - bar.sqrt()[:, None] * x_0_hat) / (1 - bar).sqrt()[:, None]
+    expected = (k + bar / (1 - bar)) ** -gamma * mean_per_sample((eps - eps_hat) ** 2)
+    assert torch.allclose(s.terms().values["p2"], expected, rtol=1e-9)
+
+
+def test_p2_without_an_exponent_is_simple_on_eps():
+    one, other = (Setting(DDPM(loss=loss, p2_gamma=0.0), parametrization=EpsPosterior()).terms() for loss in ("p2", "simple"))
+    assert torch.allclose(one.values["p2"], other.values["simple"], rtol=1e-9)
+
+
+LEARNED = [X0Posterior(variance="learned"), EpsPosterior(variance="learned"), EDMPosterior(variance="learned")]
+
+
+@pytest.mark.parametrize("parametrization", LEARNED)
+def test_hybrid_is_simple_and_the_bound_with_a_constant_mean(parametrization):
+    s = Setting(DDPM(loss="hybrid", decoder_std=STD, vlb_weight=0.01), parametrization=parametrization)
+    t, eps, x_t = s.noised()
+    q, p = s.model.process, s.model.parametrization
+    terms, raw = s.terms(), s.model.raw(x_t, t, None, s.batch.condition)
+    simple = mean_per_sample((raw[:, :2] - p.target(s.batch.x_0, eps, None, t)) ** 2)
+    assert torch.allclose(terms.values["simple"], simple, rtol=1e-12)
+    step, truth = p.distribution(raw, x_t, t, t - 1), q.posterior(s.batch.x_0, x_t, t)
+    late = t > 1
+    kl = torch.distributions.kl_divergence(
+        Normal(truth.mean[late], truth.variance[late].sqrt()), Normal(step.mean[late], step.variance[late].sqrt())
+    )
+    assert torch.allclose(terms.values["vlb"][late], kl.mean(1), rtol=1e-7)
+    at_data = ((s.batch.x_0 - p.x_0(raw, x_t, t)) ** 2).mean(1) / (2 * STD**2)
+    assert torch.allclose(terms.values["vlb"][~late], at_data[~late], rtol=1e-7)
+    assert bool(late.any())
+    assert bool((~late).any())
+    # The bound is a sum over the T = 4 steps.
+    assert [(term.name, term.weight) for term in s.plan.updates[0].terms] == [("simple", 1.0), ("vlb", 0.04)]
+
+
+def test_under_hybrid_the_bound_teaches_the_variance_and_simple_the_mean():
+    made = EpsPosterior(variance="learned")
+    for term, still in (("simple", slice(2, 4)), ("vlb", slice(0, 2))):
+        s = Setting(DDPM(loss="hybrid", decoder_std=STD), parametrization=made)
+        s.terms().values[term].mean().backward()
+        bias = s.model.denoiser.net.out.bias
+        assert bool((bias.grad[still] == 0).all())
+        assert bool((bias.grad != 0).sum() == 2)
+    both = Setting(DDPM(loss="vlb", decoder_std=STD), parametrization=made)
+    both.terms().values["vlb"].mean().backward()
+    assert bool((both.model.denoiser.net.out.bias.grad != 0).all())
+
+
+def test_the_bound_is_least_at_the_right_variance():
+    """With the mean of a perfect network, the learned variance that the bound asks for is the posterior's: v = -1."""
+    made = X0Posterior(variance="learned")
+    s = Setting(DDPM(loss="hybrid", decoder_std=STD), parametrization=made)
+    values = {}
+    for v in (-1.5, -1.0, -0.5, 1.0):
+        s.model.raw = lambda x_t, t, z, condition, v=v: torch.cat([s.batch.x_0, torch.full_like(x_t, v)], 1)
+        values[v] = s.terms().values["vlb"]
+    assert float(values[-1.0].abs().max()) < 1e-12
+    late = s.terms().t > 1
+    assert all(bool((values[v][late] > 1e-8).all()) for v in (-1.5, -0.5, 1.0))
+
+
 @pytest.mark.parametrize("parametrization", [X0Posterior(), EpsPosterior(), VPosterior()])
 @pytest.mark.parametrize("schedule", [VP(), Geometric(sigma_min=0.5, sigma_max=5.0)])
 def test_vlb_is_half_the_lost_snr_times_the_squared_error(parametrization, schedule):
@@ -180,8 +251,20 @@ def test_the_bound_refuses_to_be_singular():
     direct = tiny_facts(parametrization=Direct())
     assert [c[0] for c in DDPM(loss="min-snr").check(direct)] == ["loss"]
     assert not list(DDPM().check(direct))
+    assert [c[0] for c in DDPM(loss="p2").check(direct)] == [c[0] for c in DDPM(loss="hybrid", decoder_std=1.0).check(direct)]
+    learned = tiny_facts(parametrization=LEARNED[0])
+    assert "fixed" in next(iter(DDPM(loss="hybrid", decoder_std=STD).check(tiny_facts())))[1]
+    assert [c[0] for c in DDPM(loss="hybrid").check(learned)] == ["loss"]
+    for loss in ("simple", "min-snr", "p2"):
+        assert "does not teach the variance" in next(iter(DDPM(loss=loss).check(learned)))[1]
+    for loss in ("vlb", "hybrid"):
+        assert not list(DDPM(loss=loss, decoder_std=STD).check(learned))
     assert "density" in next(iter(CVAE(decoder_std=STD).check(direct)))[1]
     assert "encoder" in next(iter(CVAE(decoder_std=STD).check(tiny_facts(latent=3))))[1]
     assert "unimodal" in next(iter(CVAE(decoder_std=STD).note(tiny_facts())))[1]
     assert "ignore the latent" in next(iter(DDPM().note(tiny_facts(latent=3))))[1]
     assert not list(DDPM().note(tiny_facts()))
+    no_signal = tiny_facts(schedule=ZeroTerminalSNR())
+    assert "weight is 0 at t = T" in next(iter(DDPM(loss="p2").note(no_signal)))[1]
+    assert not list(DDPM(loss="min-snr").note(tiny_facts()))
+    assert not list(DDPM().note(no_signal))
