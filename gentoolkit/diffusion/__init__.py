@@ -7,6 +7,7 @@ x_prev ~ q.posterior(x_0, x_t, t)
 """
 
 from .broadcast import mean_per_sample, per_sample, sum_per_sample
+from .budget import StepBudget, latent_budget
 from .draw import Draw
 from .forward import GaussianForward, Level
 from .gaussian import Gaussian
@@ -20,7 +21,9 @@ __all__ = [
     "GaussianForward",
     "Level",
     "MixtureOracle",
+    "StepBudget",
     "StepGrid",
+    "latent_budget",
     "mean_per_sample",
     "per_sample",
     "sum_per_sample",

@@ -135,6 +135,10 @@ class GaussianForward:
         clean = snr[:1] + 1 / decoder_std**2 if decoder_std is not None else torch.full_like(snr[:1], torch.inf)
         return torch.cat([clean, snr])[t]
 
+    def bound_factor(self, t: Tensor, decoder_std: float | None = None) -> Tensor:
+        """½ (SNR_{t-1} - SNR_t), float64 `[B]`: what the variational bound pays per unit of squared error of x_0, in nats."""
+        return (self.snr(t - 1, decoder_std) - self.snr(t)) / 2
+
     def x_0_from_eps(self, eps: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """x_0 = (x_t - sigma eps) / alpha; alpha_t > 0."""
         alpha, sigma = self.alpha_sigma(t)

@@ -61,6 +61,14 @@ class MixtureOracle:
         log_r, m, _ = self.components(x_t, t)
         return (log_r.exp()[..., None] * m).sum(1)
 
+    def x_0_covariance(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Cov(x_0 | x_t), `[B, D, D]`."""
+        log_r, m, spread = self.components(x_t, t)
+        r = log_r.exp()[..., None]
+        apart = m - (r * m).sum(1, keepdim=True)
+        within = spread[:, None, None] * torch.eye(m.shape[2], dtype=m.dtype)
+        return (r * apart).transpose(1, 2) @ apart + within
+
     def step(self, x_t: Tensor, t: Tensor, s: Tensor, rng: Draw) -> Tensor:
         """x_s ~ q(x_s | x_t), exact."""
         log_r, m, spread = self.components(x_t, t)

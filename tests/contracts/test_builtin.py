@@ -77,6 +77,8 @@ TestBuiltin = plugin_contract(
         "method cvae": [
             {"encoder": MLP, "decoder_std": 0.1},
             {"encoder": MLP, "decoder_std": 0.1, "observe": "x_0", "kl_warmup": 2},
+            {"encoder": MLP, "decoder_std": 0.1, "reconstruction": "simple", "free_bits": 0.01},
+            {"encoder": MLP, "decoder_std": 0.1, "reconstruction": "min-snr", "kl_weights": [1.0, 0.5, 2.0, 1.0]},
             {"decoder_std": 0.1},
         ],
         "method ddpm": [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gentoolkit.components.encoders import Encoder
-from gentoolkit.components.methods import Method
+from gentoolkit.components.methods import NO_SIGNAL, UNTAUGHT, Method
 from gentoolkit.components.optimizers import Optimizer
 from gentoolkit.registry import Complaint, Facts, component, opt
 
@@ -22,14 +22,23 @@ class CVAE(Method):
         choices=("x_prev", "x_0"),
     )
     decoder_std: float | None = opt(None, "deviation of the likelihood of x_0 at t = 1; required", gt=0)
+    reconstruction: str = opt(
+        "elbo",
+        "weight of the reconstruction at each t: elbo is the bound; simple makes the squared error of x_0 count alike at every "
+        "t; min-snr gives it the weight min(SNR, gamma)",
+        choices=("elbo", "simple", "min-snr"),
+    )
+    gamma: float = opt(5.0, "ceiling of the SNR weight under min-snr (Hang et al., 2023)", gt=0)
     kl_weight: float = opt(1.0, "factor of KL(r ‖ p(z)); 1 is the bound", ge=0)
-    kl_warmup: int = opt(0, "steps over which the factor grows from 0", ge=0)
+    kl_weights: tuple[float, ...] = opt((), "further factors of the KL at t = 1..T, T numbers; all 1 unless given", ge=0)
+    kl_warmup: int = opt(0, "optimisation steps over which the factor grows from 0", ge=0)
+    free_bits: float = opt(0.0, "bits of KL that cost nothing, per sample and step t (Kingma et al., 2016)", ge=0)
     optimizers: dict[str, Optimizer] = opt(
         {"denoiser": {"use": "adam", "lr": 2e-4}}, "of the update denoiser (with the encoder)"
     )
 
     def check(self, facts: Facts) -> Iterable[Complaint]:
-        """A decoder_std, an encoder where there is a latent, and a density."""
+        """A decoder_std, an encoder where there is a latent, a density, and one KL weight per step."""
         if self.decoder_std is None:
             yield (
                 "use",
@@ -44,11 +53,16 @@ class CVAE(Method):
             )
         if not facts.density:
             yield "use", "it needs a density p(x_{t-1} | x_t, z), which parametrization 'direct' does not have"
+        if self.kl_weights and len(self.kl_weights) != facts.steps:
+            have = f"{len(self.kl_weights)} factor{'s' if len(self.kl_weights) > 1 else ''}"
+            yield "kl_weights", f"it has {have} for {facts.steps} steps", f"{facts.steps} numbers, for t = 1 to {facts.steps}"
 
     def note(self, facts: Facts) -> Iterable[tuple[str, str]]:
-        """Without a latent it is DDPM's bound."""
+        """Without a latent it is DDPM's bound; a step may have no weight."""
         if facts.latent is None:
             yield "use", "without a latent this is DDPM's variational bound: each step is unimodal"
+        if self.reconstruction == "min-snr" and facts.alpha_T < NO_SIGNAL:
+            yield "reconstruction", UNTAUGHT
 
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """A plan of one update over denoiser and encoder, with the terms rec and kl."""

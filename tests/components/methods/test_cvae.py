@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.distributions import Normal
 
 from gentoolkit.components.encoders.mlp import MLP
 from gentoolkit.components.methods.cvae import CVAE
+from gentoolkit.components.schedules.rectified import Rectified
 from gentoolkit.diffusion import Draw
 from gentoolkit.testing import tiny_batch, tiny_facts, tiny_parts
 
@@ -85,3 +88,66 @@ def test_the_plan_trains_both_nets_in_one_step():
 def test_the_kl_warms_up():
     plan, *_ = setting(kl_weight=2.0, kl_warmup=4)
     assert [plan.updates[0].terms[1].weight_at(s) for s in (0, 1, 2, 4, 5, 1000)] == [0, 0.5, 1, 2, 2, 2]
+
+
+def terms_of(**options):
+    plan, model, _ = setting(**options)
+    (update,) = plan.updates
+    nets = {n.name: n.module for n in plan.nets}
+    return update.loss(nets, tiny_batch(FACTS, B, torch.float64), draw(), update.active(0)), model
+
+
+def test_the_kl_has_a_factor_for_each_step():
+    plain, _ = terms_of()
+    weighed, _ = terms_of(kl_weights=(0.0, 1.0, 0.25, 3.0))
+    factor = torch.tensor([0.0, 1.0, 0.25, 3.0], dtype=torch.float64)[plain.t - 1]
+    assert torch.allclose(weighed.values["kl"], factor * plain.values["kl"], rtol=1e-12)
+    assert torch.equal(weighed.values["rec"], plain.values["rec"])
+    assert torch.equal(weighed.logs["z_nats"], plain.logs["z_nats"])
+    assert torch.allclose(plain.logs["z_nats"], 2 * plain.values["kl"], rtol=1e-12)
+    (complaint,) = CVAE(decoder_std=STD, encoder=MLP(), kl_weights=(1.0,)).check(FACTS)
+    assert complaint == ("kl_weights", "it has 1 factor for 4 steps", "4 numbers, for t = 1 to 4")
+
+
+def test_free_bits_cost_nothing_and_pull_at_nothing():
+    """Per sample: the KL above them is as it was, below them it is a constant."""
+    plain, _ = terms_of()
+    bits = float(plain.logs["z_nats"].median()) / math.log(2)
+    free, _ = terms_of(free_bits=bits)
+    floor = bits * math.log(2) / 2
+    assert torch.allclose(free.values["kl"], plain.values["kl"].clamp(min=floor), rtol=1e-12)
+    below = plain.values["kl"] < floor
+    assert 0 < int(below.sum()) < B
+    for rows, still in ((below, True), (~below, False)):
+        plan, _, encoder = setting(free_bits=bits)
+        (update,) = plan.updates
+        nets = {n.name: n.module for n in plan.nets}
+        terms = update.loss(nets, tiny_batch(FACTS, B, torch.float64), draw(), update.active(0))
+        terms.values["kl"][rows].sum().backward()
+        moved = [p.grad is not None and bool((p.grad != 0).any()) for p in encoder.parameters()]
+        assert any(moved) != still
+
+
+@pytest.mark.parametrize("observe", ["x_prev", "x_0"])
+@pytest.mark.parametrize("reconstruction", ["simple", "min-snr"])
+def test_the_reconstruction_is_weighed_by_its_factor(observe, reconstruction):
+    """The weight of the squared error in the bound is taken out, and another put in."""
+    plain, model = terms_of(observe=observe)
+    weighed, _ = terms_of(observe=observe, reconstruction=reconstruction, gamma=0.6)
+    q = model.process
+    snr = q.snr(plain.t)
+    assert bool((snr < 0.6).any())
+    assert bool((snr > 0.6).any())
+    factor = 2 / (q.snr(plain.t - 1, STD) - snr)
+    if reconstruction == "min-snr":
+        factor = factor * snr.clamp(max=0.6)
+    assert torch.allclose(weighed.values["rec"], factor * plain.values["rec"], rtol=1e-9)
+    assert torch.equal(weighed.values["kl"], plain.values["kl"])
+
+
+def test_a_step_without_signal_is_said_to_have_no_weight():
+    facts = tiny_facts(latent=3, schedule=Rectified())
+    made = CVAE(decoder_std=STD, encoder=MLP(), reconstruction="min-snr")
+    assert [n[0] for n in made.note(facts)] == ["reconstruction"]
+    assert not list(made.note(FACTS))
+    assert not list(CVAE(decoder_std=STD, encoder=MLP(), reconstruction="simple").note(facts))

@@ -225,6 +225,18 @@ def test_a_conditional_vae_without_a_latent_is_ddpms_bound(kind, schedule):
     assert [u.name for u in cvae.plan.updates] == [u.name for u in ddpm.plan.updates] == ["denoiser"]
 
 
+@pytest.mark.parametrize(("weight", "gamma"), [("simple", 5.0), ("min-snr", 5.0), ("min-snr", 0.3)])
+def test_a_conditional_vae_without_a_latent_has_ddpms_weights(weight, gamma):
+    """Observing x_0 and predicting it, the weighed reconstruction is DDPM's loss of that name."""
+    cvae = Setting(CVAE(observe="x_0", decoder_std=STD, reconstruction=weight, gamma=gamma))
+    ddpm = Setting(DDPM(loss=weight, gamma=gamma))
+    rng = draw()
+    t = rng.integers("t", 1, 4)
+    x_t = cvae.model.process.pair(cvae.batch.x_0, t, rng)[1]
+    other = ddpm.terms(Given(cvae.model.process.eps_from_x_0(cvae.batch.x_0, x_t, t)))
+    assert torch.allclose(cvae.terms().values["rec"], other.values[weight], rtol=1e-7)
+
+
 def test_observing_x_prev_is_the_same_bound_in_expectation():
     """-log N(x_prev; m', β̃) averages to KL + the entropy of the posterior, which no network changes."""
     n = 4000
