@@ -55,6 +55,8 @@ COMPONENTS = [
     ("schedule", "edm", f"{C}.schedules.edm:EDM", "variance-exploding, the noise levels of EDM"),
     ("schedule", "zero-terminal-snr", f"{C}.schedules.zero_terminal_snr:ZeroTerminalSNR", "linear betas, ends without signal"),
     ("parametrization", "edm-posterior", f"{C}.parametrizations.posterior:EDMPosterior", "predict what EDM's network does"),
+    ("denoiser", "adm", f"{C}.denoisers.adm:ADM", "U-Net of DDPM, Improved DDPM and ADM"),
+    ("denoiser", "dit", f"{C}.denoisers.dit:DiT", "diffusion transformer"),
     ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
 ]
 
