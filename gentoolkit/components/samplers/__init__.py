@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from gentoolkit.registry import Complaint, Component, Facts
 
+CLIP_HELP = "clip the predicted x_0 to [-1, 1] at each step, for images (Ho et al., 2020)"
+
 
 class Sampler(Component):
     """`build` returns an object with `start(model, shape, rng, condition) -> State` and `step(model, state, rng,
@@ -25,9 +27,13 @@ class Sampler(Component):
     """Samples per chunk. Part of the recipe, since it decides the rounding of every sample."""
 
     def fits(self, facts: Facts) -> Iterable[Complaint]:
-        """x_0, latent and number of steps against what the sampler needs."""
+        """x_0, its range, latent and number of steps against what the sampler needs."""
         if self.needs_x_0 and facts.target == "x_prev":
             yield "use", "it needs a predicted x_0, which parametrization 'direct' does not have", 'use sampler "ancestral"'
+        if getattr(self, "clip", False) and facts.target == "x_prev":
+            yield "clip", "parametrization 'direct' predicts no x_0 that could be clipped", "clip = false"
+        elif getattr(self, "clip", False) and not facts.bounded:
+            yield "clip", f"data '{facts.data}' goes beyond [-1, 1]", "clip = false"
         if self.deterministic and facts.latent is not None:
             yield (
                 "use",

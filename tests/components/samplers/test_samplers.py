@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import pytest
 import torch
@@ -11,7 +13,7 @@ from gentoolkit.components.data.gaussians25 import Gaussians25
 from gentoolkit.components.metrics.mixture import Mixture
 from gentoolkit.components.model import Condition, StepModel
 from gentoolkit.components.parametrizations.direct import Direct
-from gentoolkit.components.parametrizations.posterior import EpsPosterior, VPosterior, X0Posterior
+from gentoolkit.components.parametrizations.posterior import EDMPosterior, EpsPosterior, VPosterior, X0Posterior
 from gentoolkit.components.samplers.ancestral import Ancestral
 from gentoolkit.components.samplers.ddim import DDIM
 from gentoolkit.components.samplers.state import path, states
@@ -124,6 +126,31 @@ def test_a_learned_variance_moves_ancestral_steps_and_leaves_ddims_alone():
     assert torch.equal(deviation[0][1], deviation[1][1])
 
 
+@pytest.mark.parametrize("parametrization", [*PARAMETRIZATIONS, EDMPosterior(), VPosterior(variance="learned")])
+@pytest.mark.parametrize("sampler", [Ancestral, DDIM])
+def test_clipping_is_the_walk_of_a_clipped_prediction(sampler, parametrization):
+    """Step by step it is the step of a network that predicts the clipped x_0; most predictions here lie beyond [-1, 1]."""
+    facts = tiny_facts("image", parametrization=parametrization)
+    model = tiny_parts(facts, parametrization=parametrization, dtype=torch.float64)["model"]
+    with torch.no_grad():
+        model.denoiser.net.out.weight[:64] *= 30
+    found, free = walk(sampler(clip=True), model, facts), walk(sampler(), model, facts)
+    assert float(free[1].x_0_hat.abs().median()) > 1
+    q, p = model.process, model.parametrization
+    for before, after in itertools.pairwise(found):
+        t = torch.full((B,), before.t)
+        raw = model.raw(before.x, t, None, Condition())
+        x_0 = p.x_0(raw, before.x, t).clamp(-1, 1)
+        assert torch.allclose(after.x_0_hat, x_0, rtol=1e-9, atol=1e-9)
+        mean = q.posterior(x_0, before.x, t).mean if sampler is Ancestral else q.ddim(x_0, before.x, t, t - 1, 0.0).mean
+        noise = 0.0
+        if sampler is Ancestral:
+            std = p.distribution(raw, before.x, t, t - 1).variance.sqrt()
+            noise = std * draw().scope("t", before.t).normal("posterior", facts.shape)
+        assert torch.allclose(after.x, mean + noise, rtol=1e-9, atol=1e-9)
+    assert float(found[-1].x.abs().max()) <= 1 + 1e-12
+
+
 class Half(nn.Module):
     """The half of a network's output that means x."""
 
@@ -234,6 +261,9 @@ def test_without_a_latent_the_best_network_fails_in_few_steps():
 def test_what_does_not_fit_a_sampler_is_said():
     assert not list(Ancestral().fits(tiny_facts(latent=3, parametrization=Direct())))
     assert [c[0] for c in DDIM().fits(tiny_facts(latent=3, parametrization=Direct()))] == ["use", "use"]
+    assert [c[0] for c in Ancestral(clip=True).fits(tiny_facts())] == ["clip"]
+    assert [c[0] for c in Ancestral(clip=True).fits(tiny_facts("image", parametrization=Direct()))] == ["clip"]
+    assert not list(Ancestral(clip=True).fits(tiny_facts("image")))
     assert [c[0] for c in Ancestral(steps=5).fits(tiny_facts())] == ["steps"]
     assert [c[0] for c in Ancestral(steps=3).fits(tiny_facts(parametrization=Direct()))] == ["steps"]
     assert not list(Ancestral(steps=4).fits(tiny_facts(parametrization=Direct(), schedule=Rectified())))
