@@ -46,15 +46,6 @@ TestBuiltin = plugin_contract(
         ],
         "denoiser mlp": SMALL,
         "denoiser unet": [{"width": 8, "mults": [1], "attention": [0]}, {"width": 4, "mults": [1, 2], "blocks": 2}],
-        "denoiser adm": [
-            {"width": 8, "mults": [1, 2], "blocks": 1, "attention": [0], "head_channels": 4},
-            {"width": 8, "mults": [1], "attention": [], "head_channels": 8, "scale_shift": False, "dropout": 0.1},
-            {"width": 4, "mults": [1, 2], "attention": [1], "head_channels": 2, "resample": "conv", "time_input": "log_snr"},
-        ],
-        "denoiser dit": [
-            {"hidden": 16, "depth": 2, "heads": 2},
-            {"hidden": 12, "depth": 1, "heads": 3, "patch": 1, "mlp_ratio": 2.0, "time_input": "time"},
-        ],
         "discriminator conv": [{"width": 8, "mults": [1]}, {"width": 4, "mults": [1, 2], "blocks": 2}],
         "encoder conv": [{"width": 8, "mults": [1]}, {"width": 4, "mults": [1, 2]}],
         "discriminator mlp": SMALL,
@@ -103,6 +94,15 @@ TestBuiltin = plugin_contract(
         "sampler ancestral": [{}, {"clip": True}],
         "sampler ddim": [{}, {"eta": 1.0}, {"clip": True, "eta": 0.5}],
         "schedule vp": [{}, {"start": 1e-3}],
+        "denoiser adm": [
+            {"width": 8, "mults": [1, 2], "blocks": 1, "attention": [0], "head_channels": 4},
+            {"width": 8, "mults": [1], "attention": [], "head_channels": 8, "scale_shift": False, "dropout": 0.1},
+            {"width": 4, "mults": [1, 2], "attention": [1], "head_channels": 2, "resample": "conv", "time_input": "log_snr"},
+        ],
+        "denoiser dit": [
+            {"hidden": 16, "depth": 2, "heads": 2},
+            {"hidden": 12, "depth": 1, "heads": 3, "patch": 1, "mlp_ratio": 2.0, "time_input": "time"},
+        ],
         "schedule sigmoid": [{}, {"start": 0, "tau": 0.3}],
         "schedule edm": [{}, {"rho": 3.0}],
         "parametrization x0-posterior": [{}, {"variance": "fixed-large"}, {"variance": "learned"}],
