@@ -27,7 +27,6 @@ def cases(config: Any) -> Iterator[tuple[str, Facts]]:
     yield "points latent class", tiny_facts(latent=3, classes=4)
     yield "image latent", tiny_facts("image", latent=3)
     yield "one step", tiny_facts(latent=3, steps=1)
-    yield "learned variance", tiny_facts(parametrization=X0Posterior(variance="learned"))
     yield "image latent learned variance", tiny_facts("image", latent=3, parametrization=X0Posterior(variance="learned"))
 
 
