@@ -64,6 +64,18 @@ class CVAE(Method):
         if self.reconstruction == "min-snr" and facts.alpha_T < NO_SIGNAL:
             yield "reconstruction", UNTAUGHT
 
+    def deep_report(self, facts: Facts, parts: Mapping[str, Any]) -> Iterable[str]:
+        """The latent budget of every step."""
+        from gentoolkit.diffusion import latent_budget
+
+        if facts.latent is None:
+            return
+        yield "what the latent can carry: ½ (SNR_{t-1} - SNR_t) E‖x_0 - E[x_0 | x_t]‖², in nats per sample"
+        for step in latent_budget(parts["process"], facts.mixture, self.decoder_std):
+            line = f"t = {step.t:<4} ½ (SNR_{{t-1}} - SNR_t) = {step.factor:.3g}"
+            known = step.nats is not None and step.signal is not None
+            yield f"{line}, at most {step.nats:.3g} nats, (SNR_{{t-1}} - SNR_t) λ_max = {step.signal:.3g}" if known else line
+
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """A plan of one update over denoiser and encoder, with the terms rec and kl."""
         from .variational import plan

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from gentoolkit.components.data.gaussians25 import Gaussians25
 from gentoolkit.components.encoders.mlp import MLP
 from gentoolkit.components.methods.cvae import CVAE
 from gentoolkit.components.schedules.rectified import Rectified
-from gentoolkit.diffusion import Draw
+from gentoolkit.components.schedules.vp import VP
+from gentoolkit.diffusion import Draw, GaussianForward
 from gentoolkit.testing import tiny_batch, tiny_facts, tiny_parts
 
 B, STD = 24, 0.1
@@ -151,3 +153,13 @@ def test_a_step_without_signal_is_said_to_have_no_weight():
     assert [n[0] for n in made.note(facts)] == ["reconstruction"]
     assert not list(made.note(FACTS))
     assert not list(CVAE(decoder_std=STD, encoder=MLP(), reconstruction="simple").note(facts))
+
+
+def test_the_deep_report_is_the_latent_budget():
+    grid = {"process": GaussianForward((curve := VP().build(FACTS, {})).grid(4), curve)}
+    _, *images = CVAE(decoder_std=STD).deep_report(FACTS, grid)
+    assert [line.split("= ")[-1] for line in images] == ["50", "0.507", "0.0412", "0.00171"]
+    points = tiny_facts(latent=3, kind="points", mixture=Gaussians25().spec().mixture)
+    _, _, second, *_ = CVAE(decoder_std=STD).deep_report(points, grid)
+    assert second == "t = 2    ½ (SNR_{t-1} - SNR_t) = 0.507, at most 0.934 nats, (SNR_{t-1} - SNR_t) λ_max = 0.984"
+    assert list(CVAE(decoder_std=STD).deep_report(tiny_facts(latent=None), grid)) == []
