@@ -30,6 +30,7 @@ COMPONENTS = [
     ("regularizer", "lecam", f"{C}.regularizers.lecam:LeCam", "logits near their moving averages, for few data"),
     ("augmentation", "diffaug", f"{C}.augmentations.diffaug:DiffAug", "colour, translation, cutout, differentiable"),
     ("augmentation", "diffusion", f"{C}.augmentations.diffusion:Diffusion", "noise of the forward process"),
+    ("augmentation", "instance-noise", f"{C}.augmentations.instance_noise:InstanceNoise", "Gaussian noise on some samples"),
     ("method", "ddgan", f"{C}.methods.ddgan:DDGAN", "denoising diffusion GAN"),
     ("method", "cvae", f"{C}.methods.cvae:CVAE", "conditional VAE denoising"),
     ("method", "ddpm", f"{C}.methods.ddpm:DDPM", "denoising diffusion with Gaussian steps"),

@@ -1,14 +1,14 @@
-"""alpha_t x + sigma_t eps at a random t below the last one; see `diffusion.py`."""
+"""Noise at a random level, one for both of a pair: that of the forward process, and instance noise."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from gentoolkit.diffusion import Draw, GaussianForward
+from gentoolkit.diffusion import Draw, GaussianForward, per_sample
 
 
 class Noised:
-    """The working half of `Diffusion`.
+    """The working half of `Diffusion`: alpha_t x + sigma_t eps at a random t below the last one.
 
     Args:
         channels: of one image, or dimensions of a point.
@@ -23,3 +23,25 @@ class Noised:
         each = x.unflatten(1, (-1, self.channels))
         eps = rng.normal("eps", tuple(each.shape[2:])).to(x.dtype).unsqueeze(1)
         return self.process.marginal(each, rng.integers("t", 1, self.process.T - 1), eps).flatten(1, 2)
+
+
+class Instance:
+    """The working half of `InstanceNoise`: x + s eps.
+
+    Args:
+        channels: of one image, or dimensions of a point.
+        smallest: smallest s > 0.
+        largest: largest s.
+        share: of the samples with s > 0.
+    """
+
+    def __init__(self, channels: int, smallest: float, largest: float, share: float) -> None:
+        self.channels, self.smallest, self.ratio, self.share = channels, smallest, largest / smallest, share
+
+    def __call__(self, x: Tensor, rng: Draw) -> Tensor:
+        """`[B, k C, ...]`, k of C channels each, all with the same s and the same noise."""
+        each = x.unflatten(1, (-1, self.channels))
+        eps = rng.normal("eps", tuple(each.shape[2:])).to(x.dtype).unsqueeze(1)
+        s = self.smallest * self.ratio ** rng.uniform("size") * (rng.uniform("noisy") < self.share)
+        noised: Tensor = each + per_sample(s, each).to(x.dtype) * eps
+        return noised.flatten(1, 2)
