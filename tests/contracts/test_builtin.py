@@ -46,6 +46,20 @@ TestBuiltin = plugin_contract(
         ],
         "denoiser mlp": SMALL,
         "denoiser unet": [{"width": 8, "mults": [1], "attention": [0]}, {"width": 4, "mults": [1, 2], "blocks": 2}],
+        "denoiser ncsnpp": [
+            {"width": 4, "mults": [1, 2], "blocks": 1},
+            {"width": 8, "mults": [1], "attention": [0], "time_input": "log_snr", "dropout": 0.1, "tanh": True},
+            {
+                **{"width": 4, "mults": [1, 1], "attention": [], "fir": False, "time_input": "time"},
+                **{"progressive_input": "input-skip", "progressive_output": "output-skip"},
+            },
+            {"width": 4, "mults": [2, 1], "blocks": 1, "progressive_input": "none", "progressive_output": "output-skip"},
+        ],
+        "discriminator time-conv": [
+            {"width": 4, "embedding": 6},
+            {"width": 4, "embedding": 8, "mults": [2, 3], "full": 2, "stddev_layout": "reference", "time_input": "time"},
+            {"width": 4, "embedding": 8, "preset": "large", "mults": [2], "stddev_group": 2, "time_input": "log_snr"},
+        ],
         "discriminator conv": [{"width": 8, "mults": [1]}, {"width": 4, "mults": [1, 2], "blocks": 2}],
         "encoder conv": [{"width": 8, "mults": [1]}, {"width": 4, "mults": [1, 2]}],
         "discriminator mlp": SMALL,
@@ -64,6 +78,11 @@ TestBuiltin = plugin_contract(
             {"translation": 0.0, "cutout": 0.0},
         ],
         "augmentation diffusion": [{}, {"steps": 2}],
+        "latent gaussian": [
+            {"dim": 5, "width": 7, "layers": 2},
+            {"dim": 5, "layers": 0},
+            {"dim": 5, "width": 8, "init": "fan-out"},
+        ],
         "method ddgan": [
             {"discriminator": MLP, "regularizers": {"r1": R1}},
             {"discriminator": MLP, "loss": "hinge", "critic_steps": 2},

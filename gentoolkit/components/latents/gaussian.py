@@ -16,6 +16,9 @@ class GaussianLatent(Latent):
     dim: int = opt(100, "width of z", ge=1)
     width: int = opt(256, "width of w and of the mapping network", ge=1)
     layers: int = opt(4, "linear layers of the mapping network; 0 gives the network z itself", ge=0)
+    init: str = opt(
+        "fan-in", "first weights of the mapping network: torch's own, or the authors'", choices=("fan-in", "fan-out")
+    )
 
     def sizes(self, facts: Facts) -> tuple[int | None, int | None]:
         """(dim, width), or (dim, dim) without a mapping network."""
@@ -25,4 +28,4 @@ class GaussianLatent(Latent):
         """A `MappedGaussian`."""
         from .mapping import MappedGaussian
 
-        return MappedGaussian(self.dim, self.width, self.layers)
+        return MappedGaussian(self.dim, self.width, self.layers, self.init)

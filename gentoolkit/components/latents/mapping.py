@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gentoolkit.components.networks.scaled import ScaledLinear
 from gentoolkit.diffusion import Draw, Gaussian
 
 
@@ -25,14 +26,16 @@ class MappedGaussian(nn.Module):
         dim: width of z.
         width: width of w and the hidden layers.
         layers: linear layers, each followed by SiLU; 0 for w = z.
+        init: `fan-in`, torch's own, or `fan-out`, the authors' (`networks/scaled.py`).
     """
 
-    def __init__(self, dim: int, width: int, layers: int) -> None:
+    def __init__(self, dim: int, width: int, layers: int, init: str = "fan-in") -> None:
         super().__init__()
         self.dim = dim
         blocks: list[nn.Module] = [PixelNorm()] if layers else []
         for i in range(layers):
-            blocks += [nn.Linear(dim if i == 0 else width, width), nn.SiLU()]
+            fan_in = dim if i == 0 else width
+            blocks += [nn.Linear(fan_in, width) if init == "fan-in" else ScaledLinear(fan_in, width, "out"), nn.SiLU()]
         self.mapping = nn.Sequential(*blocks)
 
     def draw(self, rng: Draw) -> Tensor:

@@ -12,6 +12,7 @@ Source: Vaswani et al. (2017); Ho et al. (2020), App. B.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -58,13 +59,23 @@ def sinusoidal(scalar: Tensor, features: int) -> Tensor:
 
 
 class TimeEmbedding(nn.Module):
-    """An embedding of the level read as `time_input`: `features` (even, at least 4) sinusoids, then two linear layers."""
+    """An embedding of the level read as `time_input`: `features` (even, at least 4) sinusoids, then two linear layers.
 
-    def __init__(self, time_input: str, features: int, embedding: int) -> None:
+    `linear(in, out)` makes the layers, `activation` lies between them.
+    """
+
+    def __init__(
+        self,
+        time_input: str,
+        features: int,
+        embedding: int,
+        linear: Callable[[int, int], nn.Module] = nn.Linear,
+        activation: Callable[[Tensor], Tensor] = nn.functional.silu,
+    ) -> None:
         super().__init__()
-        self.time_input, self.features = time_input, features
-        self.hidden = nn.Linear(features, embedding)
-        self.out = nn.Linear(embedding, embedding)
+        self.time_input, self.features, self.activation = time_input, features, activation
+        self.hidden = linear(features, embedding)
+        self.out = linear(embedding, embedding)
 
     def forward(self, level: Level) -> Tensor:
         """`[B, embedding]`."""
@@ -73,5 +84,5 @@ class TimeEmbedding(nn.Module):
             scalar = scalar * 1000
         elif self.time_input == "log_snr":
             scalar = scalar.clamp(-20, 20)
-        embedding: Tensor = self.out(nn.functional.silu(self.hidden(sinusoidal(scalar, self.features))))
+        embedding: Tensor = self.out(self.activation(self.hidden(sinusoidal(scalar, self.features))))
         return embedding
