@@ -6,6 +6,7 @@ The user's mistakes end as one message and exit code 2, never as a traceback; ou
 from __future__ import annotations
 
 import contextlib
+import keyword
 import os
 import sys
 from importlib import import_module
@@ -17,6 +18,7 @@ COMMANDS = {
     "sample": "Draw samples from a run.",
     "evaluate": "Measure a run.",
     "export": "Write a run's model into a folder to be given away.",
+    "import": "Make a run folder of released weights.",
     "check": "Say whether a recipe's parts fit, without starting anything.",
     "components": "List what a recipe may name.",
     "explain": "Show a component's options.",
@@ -37,7 +39,8 @@ class Lazy(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"gentoolkit.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"gentoolkit.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,73 @@
+"""A file of tensors by name that somebody else wrote: read as data alone, taken name by name, nothing left over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gentoolkit.registry import GentoolError
+
+
+class TensorFile:
+    """The tensors of a state dict, in float32 on the CPU, each to be taken once.
+
+    Args:
+        path: a file that `torch.save` wrote. It is read with `weights_only=True`, so nothing in it is run.
+        prefix: what every name may start with, and loses.
+
+    Raises:
+        GentoolError: there is no such file, or it holds anything but floating-point tensors by name.
+    """
+
+    def __init__(self, path: str | Path, prefix: str = "module.") -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise GentoolError(f"there is no file {path}")
+        try:
+            found = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            first = str(error).strip().partition("\n")[0]
+            raise GentoolError(
+                f"{path} cannot be read as plain tensors ({type(error).__name__}: {first}). Only a state dict is taken, as "
+                "netG_1200.pth: a training state (content.pth) holds Python objects, which loading would have to run"
+            ) from error
+        if not isinstance(found, Mapping) or not found:
+            raise GentoolError(f"{path} holds no tensors by name, but {type(found).__name__}")
+        self.left: dict[str, Tensor] = {}
+        for name, value in found.items():
+            if not isinstance(name, str) or not isinstance(value, Tensor) or not value.is_floating_point():
+                what = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+                raise GentoolError(f"{path} is no state dict of a network: {name!r} is {what}, not a floating-point tensor")
+            self.left[name.removeprefix(prefix)] = value.float()
+        self.shapes = {name: tuple(value.shape) for name, value in self.left.items()}
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """One tensor.
+
+        Raises:
+            GentoolError: it is missing, or has another shape.
+        """
+        if name not in self.left:
+            raise GentoolError(f"{self.path} has no tensor {name}, which a network of this layout needs")
+        if self.shapes[name] != shape:
+            raise GentoolError(
+                f"{self.path}: {name} has shape {self.shapes[name]}; {shape} was expected from the other tensors"
+            )
+        return self.left.pop(name)
+
+    def done(self) -> None:
+        """Nothing may be left: a tensor that has no place would change what the network puts out.
+
+        Raises:
+            GentoolError: with what is left.
+        """
+        if self.left:
+            names = list(self.left)
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise GentoolError(
+                f"{self.path} holds tensors that have no place in the network its other tensors describe: "
+                f"{', '.join(names[:3])}{more}"
+            )
