@@ -40,15 +40,16 @@ class Generator(nn.Module):
         super().__init__()
         self.denoiser, self.latent, self.process = denoiser, latent, process
 
-    def forward(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
+    def forward(self, x_t: Tensor, t: Tensor | int, z: Tensor) -> Tensor:
         """The predicted clean image, in (-1, 1).
 
         Args:
             x_t: noisy images `[B, C, H, W]`.
-            t: the authors' index, int64 `[B]`, 0 to T-1.
+            t: the authors' index, whole numbers `[B]` or one for all, 0 to T-1.
             z: standard normal, `[B, nz]`.
         """
-        x_0: Tensor = self.denoiser(x_t, self.process.level(t + 1, x_t.dtype), Condition(w=self.latent(z)))
+        level = self.process.level(_each(t, x_t) + 1, x_t.dtype)
+        x_0: Tensor = self.denoiser(x_t, level, Condition(w=self.latent(z)))
         return x_0
 
 
@@ -59,16 +60,17 @@ class Discriminator(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x_prev: Tensor, t: Tensor, x_t: Tensor) -> Tensor:
+    def forward(self, x_prev: Tensor, t: Tensor | int, x_t: Tensor) -> Tensor:
         """Logits: positive where the pair looks real.
 
         Args:
             x_prev: the less noisy images `[B, C, H, W]`.
-            t: the authors' index, int64 `[B]`.
+            t: the authors' index, whole numbers `[B]` or one for all.
             x_t: the noisier images `[B, C, H, W]`.
         """
-        unused = torch.zeros_like(t, dtype=x_t.dtype)  # it reads the index alone, so no grid is needed
-        logits: Tensor = self.network(x_prev, x_t, Level(t, unused, unused, unused), Condition())
+        index = _each(t, x_t)
+        unused = torch.zeros_like(index, dtype=x_t.dtype)  # it reads the index alone, so no grid is needed
+        logits: Tensor = self.network(x_prev, x_t, Level(index, unused, unused, unused), Condition())
         return logits
 
 
@@ -138,6 +140,11 @@ def sides(image_size: Size) -> tuple[int, int]:
     if len(found) != 2 or min(found) < 1:
         raise GentoolError(f"an image size is one positive number or (height, width), not {image_size!r}")
     return found[0], found[1]
+
+
+def _each(t: Tensor | int, like: Tensor) -> Tensor:
+    """int64 `[B]`."""
+    return torch.as_tensor(t, device=like.device).to(torch.int64).expand(len(like))
 
 
 def _filled(module: M, state: Mapping[str, Tensor]) -> M:

@@ -98,7 +98,7 @@ def generator_layout(path: Path, shapes: Shapes, fir: bool | None = None) -> Gen
             blocks=depth,
             attention=tuple(attention),
             progressive_input=steps.pop() if steps else "none",
-            progressive_output="output-skip" if kinds.count("norm") > 1 else "none",
+            progressive_output="output-skip" if changes and "norm" in kinds[: changes[-1]] else "none",
             fir=_filtered(path, filtered, fir, levels),
             tanh=True,
         ),
@@ -115,29 +115,45 @@ def _layers(path: Path, shapes: Shapes) -> list[Layer]:
         index, _, inner = rest.partition(".")
         if head == "all_modules" and index.isdecimal():
             parts.setdefault(int(index), {})[inner] = shape
-    if sorted(parts) != list(range(len(parts))) or len(parts) < 10:
-        gap = next((i for i in range(len(parts)) if i not in parts), 0)
-        raise GentoolError(
-            f"{path} is no DDGAN generator: " + (f"all_modules.{gap} is missing" if parts else "it has no all_modules")
-        )
-    return [_layer(path, i, parts[i]) for i in range(len(parts))]
+    if not parts:
+        raise GentoolError(f"{path} is no DDGAN generator: it has no all_modules")
+    if gaps := sorted(set(range(max(parts))) - set(parts)):
+        raise GentoolError(f"{path} has all_modules.{max(parts)}, but no all_modules.{gaps[0]}")
+    return [_layer(path, f"all_modules.{i}", parts[i]) for i in range(len(parts))]
 
 
-def _layer(path: Path, index: int, tensors: Shapes) -> Layer:
-    if "NIN_0.W" in tensors:
-        return Layer("attention", tensors["NIN_0.W"])
-    if "Dense_0.weight" in tensors and len(block := tensors.get("Conv_0.weight", ())) == 4:
+def _layer(path: Path, name: str, tensors: Shapes) -> Layer:
+    """What a module is, told from any of its tensors, so that one that is missing can be named."""
+
+    def main(inner: str, dimensions: int) -> tuple[int, ...]:
+        shape = _shape(path, shapes={f"{name}.{n}": v for n, v in tensors.items()}, name=f"{name}.{inner}")
+        if len(shape) != dimensions:
+            raise GentoolError(f"{path}: {name}.{inner} has shape {shape}; it should have {dimensions} dimensions")
+        return shape
+
+    heads = {n.partition(".")[0] for n in tensors}
+    if heads & {"NIN_0", "NIN_1", "NIN_2", "NIN_3"}:
+        return Layer("attention", main("NIN_0.W", 2))
+    if heads & {"Dense_0", "Conv_1", "GroupNorm_1"}:
+        block = main("Conv_0.weight", 4)
         # Blocks have a 1x1 convolution on the skip where they change the channels or the resolution.
-        return Layer("resample" if "Conv_2.weight" in tensors and block[0] == block[1] else "block", block)
-    for name, fir in (("Conv2d_0.weight", True), ("Conv_0.weight", False)):
-        if len(shape := tensors.get(name, ())) == 4:
-            return Layer("input-skip", shape) if shape[-1] == 1 else Layer("residual", shape, fir)
+        return Layer("resample" if "Conv_2" in heads and block[0] == block[1] else "block", block)
+    if "Conv2d_0" in heads:
+        return Layer("residual", main("Conv2d_0.weight", 4), True)
+    if "Conv_0" in heads:
+        shape = main("Conv_0.weight", 4)
+        return Layer("input-skip", shape) if shape[-1] == 1 else Layer("residual", shape, False)
     kinds = {1: "norm", 2: "linear", 4: "conv"}
-    if (shape := tensors.get("weight", ())) and len(shape) in kinds:
-        return Layer(kinds[len(shape)], shape)
-    raise GentoolError(
-        f"{path} is no DDGAN generator: all_modules.{index} has {', '.join(tensors)}, which is none of its layers"
-    )
+    shape = _shape(path, {f"{name}.{n}": v for n, v in tensors.items()}, f"{name}.weight")
+    if len(shape) not in kinds:
+        raise GentoolError(f"{path} is no DDGAN generator: {name}.weight has shape {shape}, which none of its layers has")
+    return Layer(kinds[len(shape)], shape)
+
+
+def _shape(path: Path, shapes: Shapes, name: str) -> tuple[int, ...]:
+    if name not in shapes:
+        raise GentoolError(f"{path} has no tensor {name}, which a network of this layout needs")
+    return shapes[name]
 
 
 def _multiple(path: Path, where: str, channels: int, width: int) -> int:
@@ -163,11 +179,14 @@ def _filtered(path: Path, found: set[bool], asked: bool | None, levels: int) -> 
 
 
 def _latent(path: Path, shapes: Shapes) -> GaussianLatent:
-    linears = sorted(int(n.split(".")[1]) for n in shapes if n.startswith("z_transform.") and n.endswith(".weight"))
-    first = shapes.get("z_transform.1.weight", ())
-    if linears != list(range(1, 2 * len(linears), 2)) or len(first) != 2:
-        raise GentoolError(f"{path} is no DDGAN generator: z_transform.1, .3, ... are not all there")
-    return GaussianLatent(dim=first[1], width=first[0], layers=len(linears), init="fan-out")
+    linears = {int(number) for n in shapes if n.startswith("z_transform.") and (number := n.split(".")[1]).isdecimal()}
+    first = _shape(path, shapes, "z_transform.1.weight")
+    last = max(linears)
+    for i in range(1, last + 1, 2):
+        _shape(path, shapes, f"z_transform.{i}.weight")
+    if len(first) != 2:
+        raise GentoolError(f"{path}: z_transform.1.weight has shape {first}; it should have 2 dimensions")
+    return GaussianLatent(dim=first[1], width=first[0], layers=(last + 1) // 2, init="fan-out")
 
 
 def discriminator_layout(path: Path, shapes: Shapes) -> DiscriminatorLayout:
@@ -178,18 +197,21 @@ def discriminator_layout(path: Path, shapes: Shapes) -> DiscriminatorLayout:
     """
     if "all_modules.2.weight" in shapes:
         raise GentoolError(f"{path} holds a generator; a discriminator was expected")
-    start, time = shapes.get("start_conv.weight", ()), shapes.get("t_embed.main.0.weight", ())
-    if len(start) != 4 or len(time) != 2 or start[1] % 2 or start[0] % 2:
-        raise GentoolError(f"{path} is no DDGAN discriminator: it needs start_conv.weight and t_embed.main.0.weight")
-    numbers = sorted(int(n[4:].partition(".")[0]) for n in shapes if n.startswith("conv") and n.endswith(".conv1.0.weight"))
+    start, time = (_shape(path, shapes, name) for name in ("start_conv.weight", "t_embed.main.0.weight"))
+    if len(start) != 4 or len(time) != 2 or start[0] % 2 or start[1] % 2:
+        raise GentoolError(
+            f"{path} is no DDGAN discriminator: start_conv.weight has shape {start}, t_embed.main.0.weight {time}"
+        )
+    numbers = {int(n) for name in shapes if name.startswith("conv") and (n := name[4:].partition(".")[0]).isdecimal()}
     presets = {len(p.mults): name for name, p in PRESETS.items()}
-    if numbers != list(range(1, len(numbers) + 1)) or len(numbers) not in presets:
+    if numbers != set(range(1, len(numbers) + 1)) or len(numbers) not in presets:
         legal = " or ".join(f"{n} ({name})" for n, name in presets.items())
         raise GentoolError(
             f"{path} is no DDGAN discriminator: it has {len(numbers)} blocks conv1, conv2, ...; they have {legal}"
         )
     width = start[0] // 2
-    mults = tuple(_multiple(path, f"conv{i}", shapes[f"conv{i}.conv1.0.weight"][0], width) for i in numbers)
+    outputs = {f"conv{i}": _shape(path, shapes, f"conv{i}.conv1.0.weight") for i in sorted(numbers)}
+    mults = tuple(_multiple(path, name, shape[0], width) for name, shape in outputs.items())
     preset = presets[len(numbers)]
     network = TimeConv(
         preset=preset,

@@ -120,6 +120,40 @@ def test_a_discriminator_gives_gradients_to_its_images(tmp_path):
     assert float(other.grad.abs().max()) > 0
 
 
+def test_one_index_may_stand_for_all(tmp_path):
+    x, other, _, z = batch(3, 16)
+    net, judge = import_generator(tiny_file(tmp_path), 16, 4), import_discriminator(judge_file(tmp_path), 16)
+    assert torch.equal(net(x, 2, z), net(x, torch.full((3,), 2.0), z))
+    assert not torch.equal(net(x, 2, z), net(x, 3, z))
+    assert torch.equal(judge(other, 2, x), judge(other, torch.tensor([2, 2, 2], dtype=torch.int32), x))
+
+
+def test_gradients_of_the_weights_are_theirs_with_a_gradient_penalty_too(tmp_path):
+    """Their gradients go through the importer like weights do, and must then be ours."""
+    x, other, t, z = batch(3, 16, n=4)
+    for network, read, args in (
+        (published.generator, import_generator, (x, t, z)),
+        (published.discriminator, import_discriminator, (other.requires_grad_(), t, x)),
+    ):
+        judge = read is import_discriminator
+        options = {"width": 4, "embedding": 16} if judge else TINY
+
+        def loss(out, judge=judge, x=args[0]):
+            if not judge:
+                return out.square().sum()
+            (g,) = torch.autograd.grad(out.sum(), x, create_graph=True)
+            return torch.nn.functional.softplus(out).sum() + g.square().sum()
+
+        weights = published.Weights(0)
+        loss(network(weights, *args, **options)).backward()
+        ours = read(saved(tmp_path, weights), 16, *([] if judge else [4])).requires_grad_()
+        loss(ours(*args)).backward()
+        torch.save(weights.file("grad"), tmp_path / "gradients.pth")
+        theirs = dict(read(tmp_path / "gradients.pth", 16, *([] if judge else [4])).named_parameters())
+        for name, p in ours.named_parameters():
+            assert float((p.grad - theirs[name]).norm()) <= 1e-4 * float(theirs[name].norm()) + 1e-7, name
+
+
 def test_the_prefix_may_be_missing_and_halves_are_widened(tmp_path):
     x, _, t, z = batch(3, 16)
     whole = import_generator(tiny_file(tmp_path), 16, 4)(x, t, z)
@@ -141,13 +175,24 @@ def with_(name, value):
     ("change", "said"),
     [
         (without("module.all_modules.5.Conv_1.bias"), "no tensor all_modules.5.Conv_1.bias"),
-        (without("module.all_modules.1.weight"), "all_modules.1 has bias"),
-        (without("module.z_transform.3.weight"), "z_transform.1, .3, ... are not all there"),
+        (without("module.all_modules.1.weight"), "no tensor all_modules.1.weight"),
+        (without("module.all_modules.4.NIN_0.W"), "no tensor all_modules.4.NIN_0.W"),
+        (without("module.all_modules.5.Dense_0.weight"), "no tensor all_modules.5.Dense_0.weight"),
+        (without("module.all_modules.5.Conv_2.weight"), "no tensor all_modules.5.Conv_2.weight"),
+        (without("module.all_modules.5.Conv_0.weight"), "no tensor all_modules.5.Conv_0.weight"),
+        (without("module.all_modules.6.Conv2d_0.weight"), "no tensor all_modules.6.Conv2d_0.weight"),
+        (without("module.all_modules.17.bias"), "no tensor all_modules.17.bias"),
+        (without("module.z_transform.3.weight"), "no tensor z_transform.3.weight"),
+        (without("module.z_transform.1.weight"), "no tensor z_transform.1.weight"),
+        (with_("module.all_modules.19.weight", torch.zeros(3)), "no place in the network.*all_modules.19.weight"),
+        (with_("module.all_modules.4.NIN_0.W", torch.zeros(3)), r"NIN_0.W has shape \(3,\); it should have 2 dim"),
+        (with_("module.all_modules.2.weight", torch.zeros(3, 3, 3)), r"all_modules.2.weight has shape \(3, 3, 3\)"),
+        (with_("module.z_transform.1.weight", torch.zeros(3)), r"z_transform.1.weight has shape \(3,\)"),
         (with_("module.all_modules.3.extra", torch.zeros(2)), "no place in the network.*all_modules.3.extra"),
         (with_("module.ema", torch.zeros(2)), "no place in the network.*: ema"),
         (with_("module.all_modules.8.Conv_0.bias", torch.zeros(2)), r"all_modules.8.Conv_0.bias has shape \(2,\)"),
         (with_("module.all_modules.3.Conv_0.weight", torch.zeros(9, 8, 3, 3)), "level 0 has 9 channels, no multiple"),
-        (with_("module.all_modules.40.weight", torch.zeros(2)), "all_modules.19 is missing"),
+        (with_("module.all_modules.40.weight", torch.zeros(2)), "has all_modules.40, but no all_modules.19"),
         (with_("epoch", 3), "'epoch' is int"),
         (with_("module.steps", torch.zeros(2, dtype=torch.int64)), "'module.steps' is torch.int64"),
         (lambda tensors: {}, "holds no tensors"),
@@ -158,6 +203,25 @@ def with_(name, value):
 def test_what_is_no_generator_is_refused_by_name(tmp_path, change, said):
     with pytest.raises(GentoolError, match=said):
         import_generator(tiny_file(tmp_path, change), 16, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without("module.start_conv.weight"), "no tensor start_conv.weight"),
+        (without("module.conv2.conv1.0.weight"), "no tensor conv2.conv1.0.weight"),
+        (without("module.conv3.skip.0.weight"), "no tensor conv3.skip.0.weight"),
+        (without("module.end_linear.bias"), "no tensor end_linear.bias"),
+        (with_("module.conv1.skip.0.bias", torch.zeros(8)), "no place in the network.*conv1.skip.0.bias"),
+        (with_("module.conv2.conv1.0.weight", torch.zeros(17, 8, 3, 3)), "conv2 has 17 channels, no multiple"),
+        (with_("module.start_conv.weight", torch.zeros(8, 5, 1, 1)), r"start_conv.weight has shape \(8, 5, 1, 1\)"),
+    ],
+)
+def test_what_is_no_discriminator_is_refused_by_name(tmp_path, change, said):
+    path = judge_file(tmp_path)
+    torch.save(change(torch.load(path, weights_only=True)), path)
+    with pytest.raises(GentoolError, match=said):
+        import_discriminator(path, 16)
 
 
 class Innocent:

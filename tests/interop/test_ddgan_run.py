@@ -147,4 +147,4 @@ def test_the_commands(tmp_path, judge, capsys, monkeypatch):
     torch.save({n: v for n, v in torch.load(STORED).items() if "Conv2d_0" not in n}, "less.pth")
     code, _, err = gentool(capsys, monkeypatch, "import", "ddgan", "less.pth", "--image-size", "16", "--steps", "4")
     assert code == 2
-    assert "all_modules.6 is missing" in err
+    assert "has all_modules.18, but no all_modules.6" in err
