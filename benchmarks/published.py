@@ -47,7 +47,7 @@ def sinusoids(t: Tensor, features: int) -> Tensor:
     """[sin, cos] of t at frequencies from 1 to 1e-4."""
     half = features // 2
     f = torch.exp(torch.arange(half) * (-math.log(10_000) / (half - 1)))
-    angle = t.float()[:, None] * f[None]
+    angle = t.to(f.dtype)[:, None] * f[None]
     return torch.cat([angle.sin(), angle.cos()], 1)
 
 
