@@ -92,6 +92,7 @@ TestBuiltin = plugin_contract(
             {"discriminator": {"use": "conv", "width": 4, "mults": [1]}, "regularizers": {"r1": R1}},
             {"discriminator": MLP, "regularizers": {"r1": R1}, "augmentations": {"noise": {"use": "diffusion"}}},
             {"discriminator": MLP, "augmentations": {"a": {"use": "diffaug"}, "noise": {"use": "diffusion"}}},
+            {"discriminator": {"use": "time-conv", "width": 4, "embedding": 8}, "regularizers": {"r1": R1}},
         ],
         "method cvae": [
             {"encoder": MLP, "decoder_std": 0.1},

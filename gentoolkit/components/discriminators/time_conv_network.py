@@ -48,11 +48,12 @@ def deviation(h: Tensor, group: int, layout: str) -> Tensor:
     b = len(h)
     group = next(g for g in range(min(group, b), 0, -1) if b % g == 0)
     contiguous = layout == "contiguous"
-    groups: Tensor = h.unflatten(0, (b // group, group) if contiguous else (group, b // group))
+    exact = h.to(torch.promote_types(h.dtype, torch.float32))  # three digits of bf16 are few for a deviation
+    groups: Tensor = exact.unflatten(0, (b // group, group) if contiguous else (group, b // group))
     over = 1 if contiguous else 0
     mean = (groups.var(over, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
     each: Tensor = mean.repeat_interleave(group) if contiguous else mean.repeat(group)
-    return each.view(b, 1, 1, 1).expand(b, 1, *h.shape[2:])
+    return each.to(h.dtype).view(b, 1, 1, 1).expand(b, 1, *h.shape[2:])
 
 
 class Block(nn.Module):

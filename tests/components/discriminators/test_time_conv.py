@@ -73,6 +73,12 @@ def test_deviation_is_that_of_its_group():
     assert float(deviation(h[:6], 4, "contiguous")[5, 0, 0, 0]) == pytest.approx(of([3, 4, 5]))
 
 
+def test_deviation_is_counted_in_full_precision():
+    """bf16 in, bf16 out, rounded once."""
+    h = torch.randn(4, 8, 4, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
+    assert torch.equal(deviation(h, 4, "contiguous"), deviation(h.float(), 4, "contiguous").bfloat16())
+
+
 def test_layouts_differ_beyond_one_group_alone():
     for n, equal in ((4, True), (8, False)):
         both = [judge(attrs.evolve(TINY, preset="large", stddev_layout=v), (64, 64), n) for v in ("contiguous", "reference")]
