@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from attrs import frozen
 
 from gentoolkit.components.denoisers.ncsnpp import NCSNpp
 from gentoolkit.components.discriminators.time_conv import PRESETS, TimeConv
 from gentoolkit.components.latents.gaussian import GaussianLatent
-from gentoolkit.registry import GentoolError
+from gentoolkit.registry import Component, GentoolError
 
 Shapes = Mapping[str, tuple[int, ...]]
+C = TypeVar("C", bound=Component)
 
 
 @frozen
@@ -63,9 +65,9 @@ def generator_layout(path: Path, shapes: Shapes, fir: bool | None = None) -> Gen
     if "start_conv.weight" in shapes:
         raise GentoolError(f"{path} holds a discriminator; a generator was expected")
     layers = _layers(path, shapes)
-    if [layer.kind for layer in layers[:3]] != ["linear", "linear", "conv"]:
+    kinds = [*(layer.kind for layer in layers), "end"]
+    if kinds[:3] != ["linear", "linear", "conv"]:
         raise GentoolError(f"{path} is no DDGAN generator: all_modules.0 to 2 are not two time layers and a convolution")
-    kinds = [layer.kind for layer in layers]
     width, image = layers[2].shape[0], layers[2].shape[1]
 
     changes = [i for i, kind in enumerate(kinds) if kind == "resample"]
@@ -81,6 +83,10 @@ def generator_layout(path: Path, shapes: Shapes, fir: bool | None = None) -> Gen
     # On the way down every block of a level is attended, or none; the last level is told from the way up.
     attention, mults, at = [], [], 3
     for level in range(levels):
+        if kinds[at] != "block":
+            raise GentoolError(
+                f"{path} is no DDGAN generator: all_modules.{at} is no residual block, but level {level} starts there"
+            )
         mults.append(_multiple(path, f"level {level}", layers[at].shape[0], width))
         if level < levels - 1:
             if kinds[at + 1] == "attention":
@@ -92,7 +98,9 @@ def generator_layout(path: Path, shapes: Shapes, fir: bool | None = None) -> Gen
     steps = {layer.kind for layer in layers if layer.kind in ("residual", "input-skip")}
     filtered = {layer.fir for layer in layers if layer.fir is not None}
     return GeneratorLayout(
-        NCSNpp(
+        _config(
+            path,
+            NCSNpp,
             width=width,
             mults=tuple(mults),
             blocks=depth,
@@ -113,12 +121,13 @@ def _layers(path: Path, shapes: Shapes) -> list[Layer]:
     for name, shape in shapes.items():
         head, _, rest = name.partition(".")
         index, _, inner = rest.partition(".")
-        if head == "all_modules" and index.isdecimal():
+        if head == "all_modules" and _numbered(index):
             parts.setdefault(int(index), {})[inner] = shape
     if not parts:
         raise GentoolError(f"{path} is no DDGAN generator: it has no all_modules")
-    if gaps := sorted(set(range(max(parts))) - set(parts)):
-        raise GentoolError(f"{path} has all_modules.{max(parts)}, but no all_modules.{gaps[0]}")
+    if len(parts) <= max(parts):
+        gap = next(i for i in range(len(parts)) if i not in parts)
+        raise GentoolError(f"{path} has all_modules.{max(parts)}, but no all_modules.{gap}")
     return [_layer(path, f"all_modules.{i}", parts[i]) for i in range(len(parts))]
 
 
@@ -156,8 +165,20 @@ def _shape(path: Path, shapes: Shapes, name: str) -> tuple[int, ...]:
     return shapes[name]
 
 
+def _numbered(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 6
+
+
+def _config(path: Path, cls: type[C], **options: Any) -> C:
+    """A config, or a message where a shape is beyond what the option allows."""
+    try:
+        return cls(**options)
+    except ValueError as error:
+        raise GentoolError(f"{path} is none of DDGAN's networks: its shapes mean {error}") from error
+
+
 def _multiple(path: Path, where: str, channels: int, width: int) -> int:
-    if channels % width or not channels:
+    if not width or channels % width or not channels:
         raise GentoolError(f"{path}: {where} has {channels} channels, no multiple of the width {width}")
     return channels // width
 
@@ -179,14 +200,14 @@ def _filtered(path: Path, found: set[bool], asked: bool | None, levels: int) -> 
 
 
 def _latent(path: Path, shapes: Shapes) -> GaussianLatent:
-    linears = {int(number) for n in shapes if n.startswith("z_transform.") and (number := n.split(".")[1]).isdecimal()}
+    linears = {int(number) for n in shapes if n.startswith("z_transform.") and _numbered(number := n.split(".")[1])}
     first = _shape(path, shapes, "z_transform.1.weight")
     last = max(linears)
     for i in range(1, last + 1, 2):
         _shape(path, shapes, f"z_transform.{i}.weight")
     if len(first) != 2:
         raise GentoolError(f"{path}: z_transform.1.weight has shape {first}; it should have 2 dimensions")
-    return GaussianLatent(dim=first[1], width=first[0], layers=(last + 1) // 2, init="fan-out")
+    return _config(path, GaussianLatent, dim=first[1], width=first[0], layers=(last + 1) // 2, init="fan-out")
 
 
 def discriminator_layout(path: Path, shapes: Shapes) -> DiscriminatorLayout:
@@ -198,11 +219,11 @@ def discriminator_layout(path: Path, shapes: Shapes) -> DiscriminatorLayout:
     if "all_modules.2.weight" in shapes:
         raise GentoolError(f"{path} holds a generator; a discriminator was expected")
     start, time = (_shape(path, shapes, name) for name in ("start_conv.weight", "t_embed.main.0.weight"))
-    if len(start) != 4 or len(time) != 2 or start[0] % 2 or start[1] % 2:
+    if len(start) != 4 or len(time) != 2 or start[0] % 2 or start[1] % 2 or time[0] % 2:
         raise GentoolError(
             f"{path} is no DDGAN discriminator: start_conv.weight has shape {start}, t_embed.main.0.weight {time}"
         )
-    numbers = {int(n) for name in shapes if name.startswith("conv") and (n := name[4:].partition(".")[0]).isdecimal()}
+    numbers = {int(n) for name in shapes if name.startswith("conv") and _numbered(n := name[4:].partition(".")[0])}
     presets = {len(p.mults): name for name, p in PRESETS.items()}
     if numbers != set(range(1, len(numbers) + 1)) or len(numbers) not in presets:
         legal = " or ".join(f"{n} ({name})" for n, name in presets.items())
@@ -211,9 +232,11 @@ def discriminator_layout(path: Path, shapes: Shapes) -> DiscriminatorLayout:
         )
     width = start[0] // 2
     outputs = {f"conv{i}": _shape(path, shapes, f"conv{i}.conv1.0.weight") for i in sorted(numbers)}
-    mults = tuple(_multiple(path, name, shape[0], width) for name, shape in outputs.items())
+    mults = tuple(_multiple(path, name, shape[0] if shape else 0, width) for name, shape in outputs.items())
     preset = presets[len(numbers)]
-    network = TimeConv(
+    network = _config(
+        path,
+        TimeConv,
         preset=preset,
         width=width,
         mults=mults,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import attrs
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gentoolkit.interop.ddgan import import_discriminator, import_generator, sides
 from gentoolkit.interop.ddgan_layout import generator_layout
@@ -237,6 +240,31 @@ def test_what_is_no_discriminator_is_refused_by_name(tmp_path, change, said):
     torch.save(change(torch.load(path, weights_only=True)), path)
     with pytest.raises(GentoolError, match=said):
         import_discriminator(path, 16)
+
+
+def mutants(draw, tensors):
+    """The tensors with a few dropped, renamed or reshaped."""
+    made = dict(tensors)
+    for name in draw(st.lists(st.sampled_from(sorted(made)), max_size=3, unique=True)):
+        value = made.pop(name)
+        what = draw(st.sampled_from(["drop", "rename", "reshape"]))
+        if what == "rename":
+            index = draw(st.sampled_from(["0", "2", "3", "7", "18", "19", "9" * 20, "²", ""]))
+            made[re.sub(r"\d+", index, name, count=1)] = value
+        elif what == "reshape":
+            made[name] = torch.zeros(draw(st.lists(st.integers(0, 9), max_size=4)))
+    return made
+
+
+@pytest.mark.parametrize("judge", [False, True])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_file_ends_in_anything_but_a_network_or_a_message(tmp_path, judge, data):
+    path = judge_file(tmp_path) if judge else tiny_file(tmp_path)
+    torch.save(mutants(data.draw, torch.load(path, weights_only=True)), path)
+    with contextlib.suppress(GentoolError):
+        net = import_discriminator(path, 16) if judge else import_generator(path, 16, 4, fir=True)
+        assert sum(p.numel() for p in net.parameters()) > 0
 
 
 class Innocent:
