@@ -64,7 +64,6 @@ TestBuiltin = plugin_contract(
         "encoder conv": [{"width": 8, "mults": [1]}, {"width": 4, "mults": [1, 2]}],
         "discriminator mlp": SMALL,
         "encoder mlp": SMALL,
-        "latent gaussian": [{"dim": 5, "width": 7, "layers": 2}, {"dim": 5, "layers": 0}],
         "regularizer r1": [
             {"gamma": 2.0, "final": 0.1},
             {"gamma": 2.0, "final": 0.1, "decay": "geometric"},
