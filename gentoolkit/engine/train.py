@@ -12,6 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from gentoolkit import recipe as recipes
+from gentoolkit.recipe.exported import is_exported
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import GentoolError
 
@@ -19,7 +20,6 @@ from . import checkpoints, folder
 from .assemble import assemble, build
 from .console import Console
 from .deep import Unknowable, deep_check
-from .exported import is_exported
 from .journal import Journal
 from .loop import DTYPES, Loop
 from .plan_text import describe

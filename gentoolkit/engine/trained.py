@@ -16,11 +16,11 @@ from torch import Tensor
 
 from gentoolkit import recipe as recipes
 from gentoolkit.components.model import StepModel
+from gentoolkit.recipe.exported import WEIGHTS, is_exported
 from gentoolkit.registry import GentoolError, RunRef
 
 from . import checkpoints, folder
 from .assemble import build, build_model
-from .exported import is_exported, verified
 from .learned import copy_into
 from .loop import DTYPES
 from .sampling import draw_chunks
@@ -42,13 +42,13 @@ class TrainedRun:
     """
 
     def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto", trust_local: bool | None = None) -> None:
-        self.exported = verified(Path(path)) if is_exported(Path(path)) else None
         self.folder = run_folder(path)
         if weights not in ("ema", "raw"):
             raise GentoolError(f"weights are 'ema' or 'raw', not {weights!r}")
+        self.loaded = recipes.load(self.folder, trust_local=trust_local)
+        self.exported = self.loaded.exported
         if self.exported is not None and weights != "ema":
             raise GentoolError(f"{path} is an exported model, which holds the averaged weights alone; leave weights out")
-        self.loaded = recipes.load(self.folder, trust_local=trust_local)
         self.recipe, self.facts, self.name = self.loaded.recipe, self.loaded.facts, self.loaded.name
         if self.exported is not None and self.loaded.home is None:
             raise GentoolError(f"{self.folder / folder.RECIPE} is no resolved recipe, as that of an exported model is")
@@ -68,7 +68,7 @@ class TrainedRun:
         which differs where the weights do."""
         if self.exported is not None:
             self.step, self.identity = self.exported.step, self.exported.sha256
-            return "", self.exported.tensors()
+            return "", tensors_of(self.exported.folder / WEIGHTS)
         found, refused = checkpoints.newest(self.folder / folder.CHECKPOINTS)
         self.warnings = list(refused.values())
         if found is None:
@@ -131,6 +131,22 @@ class TrainedRun:
         return labels
 
 
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """What a safetensors file holds.
+
+    Raises:
+        GentoolError: it cannot be read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise GentoolError(f"{path} cannot be read: {error}") from error
+    return found
+
+
 def run_folder(path: str | Path) -> Path:
     """`path`, if a run lies there.
 
@@ -138,7 +154,7 @@ def run_folder(path: str | Path) -> Path:
         GentoolError: it has no recipe.
     """
     found = Path(path)
-    if not (found / folder.RECIPE).is_file():
+    if not is_exported(found) and not (found / folder.RECIPE).is_file():
         near = Path("runs") / found.with_suffix("").name
         hint = f"; did you mean {near}?" if (near / folder.RECIPE).is_file() else ""
         raise GentoolError(f"{path} is no run folder: it has no {folder.RECIPE}{hint}")

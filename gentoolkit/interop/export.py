@@ -1,6 +1,6 @@
 """Giving a trained model away: `gentool export RUN OUT` writes a folder that `sample`, `evaluate` and `gentoolkit.load` take.
 
-Its weights are in the format safetensors, which holds numbers and no code; `engine/exported.py` says what else is there.
+Its weights are in the format safetensors, which holds numbers and no code; `recipe/exported.py` says what else is there.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 from attrs import evolve
 
 from gentoolkit.engine.checkpoints import digest
-from gentoolkit.engine.exported import CARD, FORMAT, WEIGHTS
 from gentoolkit.engine.folder import DATA, versions
 from gentoolkit.engine.trained import TrainedRun, load
-from gentoolkit.recipe.local import MANIFEST
+from gentoolkit.recipe.exported import CARD, FORMAT, MANIFEST, WEIGHTS
 from gentoolkit.registry import GentoolError
 
 from .card import card

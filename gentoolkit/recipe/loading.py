@@ -13,6 +13,7 @@ from gentoolkit.registry import Facts, GentoolError
 
 from .check import Check, name_from
 from .differences import Difference, compared
+from .exported import Exported, exported_folder, verified
 from .find import find
 from .interpolation import interpolated
 from .layers import from_file, from_python, with_arguments
@@ -46,6 +47,8 @@ class Loaded:
     home: Path | None
     """The run folder that the recipe was loaded from, unless it was given another name or folder on the way."""
     local: tuple[LocalFile, ...]
+    exported: Exported | None
+    """The exported model that it was loaded from, compared with its manifest."""
     values: dict[Keys, Value] = field(repr=False)
     deep: Any = None
     """The `DeepReport` of `gentoolkit.check(..., deep=True)`."""
@@ -87,19 +90,21 @@ def load(
 
     Raises:
         RecipeError: everything that is wrong, at once.
-        GentoolError: there is no such recipe.
+        GentoolError: there is no such recipe, or an exported model is not as it was.
     """
-    path = None
+    path = exported = None
     if isinstance(source, Recipe):
         tree = from_python(nested(values_of(source, from_python({}))), bare=True)
     elif isinstance(source, Mapping):
         tree = from_python(source)
     else:
+        folder = exported_folder(source)
+        exported = None if folder is None else verified(folder)
         path = find(source)
         tree = from_file(path)
     moved = any(words.strip().startswith(("run.name", "run.folder", "run=")) for words in overrides)
     home = path.parent if path is not None and tree.bare and not moved else None
-    return _load(with_arguments(tree, overrides), path, home, nproc, files, trust_local)
+    return evolve(_load(with_arguments(tree, overrides), path, home, nproc, files, trust_local), exported=exported)
 
 
 def _load(tree: Table, path: Path | None, home: Path | None, nproc: int, files: bool, trust_local: bool | None) -> Loaded:
@@ -131,6 +136,7 @@ def _load(tree: Table, path: Path | None, home: Path | None, nproc: int, files: 
         path=path,
         home=home,
         local=local,
+        exported=None,
         values=values,
     )
 

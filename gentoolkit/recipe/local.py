@@ -21,6 +21,7 @@ from attrs import frozen
 
 from gentoolkit.registry import Component, GentoolError, Registrar, get_registry, hookimpl
 
+from .exported import foreign
 from .nodes import Leaf, Node, Table, at
 from .origins import Origin, anchored, shown
 from .positions import Keys
@@ -28,9 +29,6 @@ from .problems import Problem, RecipeError
 
 FOLDER = "local"
 """Where copies lie in a run folder."""
-
-MANIFEST = "MANIFEST.json"
-"""What marks a folder as an exported model, which came from somebody else."""
 
 
 @frozen
@@ -54,12 +52,6 @@ class _Components:
             for cls in list(vars(module).values()):
                 if _is_component(cls, module):
                     registry.add(cls.slot, cls.__name__, cls, (cls.__doc__ or "").strip().partition("\n")[0])
-
-
-def foreign(place: Path) -> bool:
-    """Whether a file or folder lies in an exported model."""
-    here = place.resolve()
-    return any((folder / MANIFEST).exists() for folder in (here, *here.parents))
 
 
 def load_local(tree: Table, trusted: bool | None = None, recipe: Path | None = None) -> tuple[LocalFile, ...]:

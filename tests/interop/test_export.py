@@ -11,11 +11,10 @@ import pytest
 import torch
 
 import gentoolkit
-from gentoolkit.engine.exported import LARGEST_MANIFEST, verified
 from gentoolkit.engine.sample_files import write_samples
 from gentoolkit.engine.train import train
 from gentoolkit.evaluation.evaluate import evaluate
-from gentoolkit.recipe.local import MANIFEST
+from gentoolkit.recipe.exported import LARGEST_MANIFEST, MANIFEST, verified
 from gentoolkit.registry import GentoolError, get_registry
 
 MLP = {"use": "mlp", "width": 8, "depth": 1}
@@ -110,6 +109,13 @@ def test_it_can_be_evaluated_and_checked_but_not_trained(model: Path) -> None:
         gentoolkit.export(model, model.parent / "again")
 
 
+def test_a_run_inside_an_exported_model_is_a_run(original: tuple[Path, Path], model: Path) -> None:
+    shutil.copytree(original[0], model / "mine")
+    mine = gentoolkit.load(model / "mine")
+    assert mine.exported is None
+    assert mine.checkpoint is not None
+
+
 def test_its_recipe_can_be_trained_elsewhere(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert train(model, ["run.name=again"], quiet=True).folder == Path("runs/again")
@@ -131,10 +137,14 @@ def test_a_file_that_is_not_as_it_was_is_named(model: Path, name: str, way: str,
         file.rename(model.parent / "elsewhere")
         if way == "link":
             file.symlink_to(model.parent / "elsewhere")
-    monkeypatch.setattr("gentoolkit.recipe.load", lambda *_, **__: pytest.fail("it was used"))
+    monkeypatch.setattr("gentoolkit.recipe.loading.find", lambda *_: pytest.fail("it was used"))
     said = {"remove": "is missing", "link": "is a link"}.get(way, "was changed after it was exported")
-    with pytest.raises(GentoolError, match=f"{name} {said}; nothing of it was used"):
-        gentoolkit.load(model)
+    for door in (gentoolkit.load, gentoolkit.check, train):
+        with pytest.raises(GentoolError, match=f"{name} {said}; nothing of it was used"):
+            door(model)
+    if (way, name) not in (("remove", "recipe.toml"), ("link", "recipe.toml")):
+        with pytest.raises(GentoolError, match="nothing of it was used"):
+            gentoolkit.check(model / "recipe.toml")
 
 
 def rewritten(model: Path, change: Any) -> None:

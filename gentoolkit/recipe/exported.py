@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from torch import Tensor
 
-from gentoolkit.recipe.local import FOLDER, MANIFEST
 from gentoolkit.registry import GentoolError
 
-from .checkpoints import digest
-from .folder import DATA, RECIPE
+MANIFEST = "MANIFEST.json"
+"""What marks a folder as an exported model, which came from somebody else."""
 
-WEIGHTS, CARD = "model.safetensors", "README.md"
+WEIGHTS, CARD, RECIPE, DATA, CODE = "model.safetensors", "README.md", "recipe.toml", "data.json", "local"
 FORMAT = 1
 LARGEST_MANIFEST = 2**20
 _PART = re.compile(r"[\w+ -][\w.+ -]*\Z")
@@ -42,25 +41,26 @@ class Exported:
     sha256: str
     """Of the manifest, which names every file's."""
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The weights.
-
-        Raises:
-            GentoolError: they cannot be read.
-        """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            found: dict[str, Tensor] = load_file(self.folder / WEIGHTS)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise GentoolError(f"{self.folder / WEIGHTS} cannot be read: {error}") from error
-        return found
-
 
 def is_exported(folder: Path) -> bool:
     """Whether the folder claims to be an exported model."""
     return (folder / MANIFEST).is_symlink() or (folder / MANIFEST).exists()
+
+
+def exported_folder(source: str | os.PathLike[str]) -> Path | None:
+    """The exported model that a folder, or a recipe in it, stands for; None where it is none."""
+    path = Path(source).expanduser()
+    try:
+        place = path if path.is_dir() else path.parent
+        return place if path.exists() and is_exported(place) else None
+    except (OSError, ValueError):  # no name of a file; whoever looks for it says so
+        return None
+
+
+def foreign(place: Path) -> bool:
+    """Whether a file or folder lies in an exported model."""
+    here = place.resolve()
+    return any(is_exported(folder) for folder in (here, *here.parents))
 
 
 def verified(folder: Path) -> Exported:
@@ -78,7 +78,7 @@ def verified(folder: Path) -> Exported:
         for name in (RECIPE, WEIGHTS):
             if name not in files:
                 raise ValueError(f"{name} is not listed in {MANIFEST}")
-        for path in (folder / DATA, *(p for p in (folder / FOLDER).rglob("*") if p.name != "__pycache__")):
+        for path in (folder / DATA, *(p for p in (folder / CODE).rglob("*") if p.name != "__pycache__")):
             name = path.relative_to(folder).as_posix()
             if name not in files and (path.is_symlink() or path.is_file()):
                 raise ValueError(f"{name} is not listed in {MANIFEST}")
@@ -121,6 +121,11 @@ def _difference(folder: Path, name: str, expected: Any) -> str:
             return f"{name} is a link"
     if not path.is_file():
         return f"{name} is missing"
-    if path.stat().st_size != expected["size"] or digest(path) != expected["sha256"]:
+    if path.stat().st_size != expected["size"] or _digest(path) != expected["sha256"]:
         return f"{name} was changed after it was exported"
     return ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
