@@ -145,6 +145,10 @@ def run(players: list[Player], nets: GhostNets, ghosts: Ghosts, loaded: Loaded, 
     everything = [*nets.modules.values(), *nets.running.values()]
     meter = Meter([*(t for m in everything for t in (*m.parameters(), *m.buffers()))])
     plan = Plan((), tuple(p.update for p in players))
+    with meter:  # each player's gradients of the step before lie there until its own turn
+        for player in players:
+            for weight in player.weights:
+                weight.grad = torch.empty_like(weight)
     for player in players:
         update = player.update
         for (step, active), share in term_sets(plan, update, training.steps):

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
-    FakeTensor,
     FakeTensorMode,
     UnsupportedFakeTensorException,
     UnsupportedOperatorException,
@@ -72,20 +71,18 @@ class GhostNets(Nets):
 
 def ghostly(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """`module` with every weight and buffer replaced by a fake one, in place; call it under the mode."""
+    made: dict[int, Tensor] = {}  # a weight that two layers share stays one
 
     def blank(value: Tensor) -> Tensor:
-        if isinstance(value, FakeTensor) and not (value.is_floating_point() and value.dtype != dtype):
-            return value
-        return torch.empty(value.shape, dtype=dtype if value.is_floating_point() else value.dtype)
+        if id(value) not in made:
+            ghost = torch.empty(value.shape, dtype=dtype if value.is_floating_point() else value.dtype)
+            made[id(value)] = nn.Parameter(ghost, value.requires_grad) if isinstance(value, nn.Parameter) else ghost
+        return made[id(value)]
 
     for part in module.modules():
-        for key, weight in part._parameters.items():
-            if weight is not None:
-                made = blank(weight.detach())
-                part._parameters[key] = nn.Parameter(made, requires_grad=weight.requires_grad)
-        for key, buffer in part._buffers.items():
-            if buffer is not None:
-                part._buffers[key] = blank(buffer)
+        tables: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+        for held in tables:
+            held.update({key: blank(value) for key, value in held.items() if value is not None})
     return module
 
 

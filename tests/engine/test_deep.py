@@ -13,6 +13,7 @@ import gentoolkit
 from gentoolkit.components.methods import Plan, Term, Update
 from gentoolkit.engine.assemble import assemble
 from gentoolkit.engine.deep import Unknowable, term_sets
+from gentoolkit.engine.ghosts import ghostly
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError, get_registry
 
@@ -86,7 +87,8 @@ def test_counts_are_those_of_a_real_run(tmp_path: Path, method: str, precision: 
     scalars = sum(len(list(n.module.parameters())) for n in real.plan.nets)
     assert report.optimizers == 2 * size * sum(counts.values()) + 4 * scalars  # Adam's two moments and its step
     assert report.idle == ()
-    assert report.working > size * max(counts.values())  # gradients at least
+    for cost in report.costs:
+        assert cost.working > size * sum(counts.values())  # every player's gradients, and something to differentiate
     assert report.memory == report.weights + report.averages + report.optimizers + report.working
     assert not (tmp_path / "run").exists()
 
@@ -198,3 +200,15 @@ def test_a_large_network_costs_no_memory(tmp_path: Path) -> None:
     report = gentoolkit.check(table, ["model.denoiser.width=200000", "model.denoiser.depth=3"], deep=True).deep
     assert report.parameters["denoiser"] > 8e10
     assert report.memory > 2**40
+
+
+def test_a_weight_that_two_layers_share_is_counted_once_and_stays_shared() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
+    net[1].weight = net[0].weight
+    with FakeTensorMode():
+        ghost = ghostly(net, torch.float64)
+    assert ghost[0].weight is ghost[1].weight
+    assert sum(p.numel() for p in ghost.parameters()) == 16 + 8
+    assert all(p.dtype == torch.float64 for p in ghost.parameters())

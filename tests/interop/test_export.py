@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import gentoolkit
 from gentoolkit.engine.sample_files import write_samples
@@ -284,3 +287,28 @@ def test_code_may_not_hide_in_a_layer(foreign: Path) -> None:
         with pytest.raises(GentoolError):
             gentoolkit.check(source)
         assert not Path("it_ran").exists()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=20), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.text(max_size=12) | st.sampled_from(["recipe.toml", "model.safetensors", "../x", "a/../b", "local/x.py"])
+ENTRIES = JSON | st.fixed_dictionaries({"size": st.integers(), "sha256": st.text(max_size=70)})
+MANIFESTS = JSON | st.fixed_dictionaries(
+    {"format": st.just(1) | JSON, "step": st.integers() | JSON, "files": JSON | st.dictionaries(NAMES, ENTRIES, max_size=3)}
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(manifest=st.binary(max_size=200) | MANIFESTS)
+def test_no_manifest_made_of_anything_is_believed(manifest: Any) -> None:
+    """Whatever the bytes, an error that says so; nothing outside is looked at."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "recipe.toml").write_text("")
+        (folder / "model.safetensors").write_bytes(b"")
+        (folder / MANIFEST).write_bytes(manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode())
+        with pytest.raises(GentoolError, match="nothing of it was used"):
+            verified(folder)
