@@ -9,6 +9,7 @@ Nested parts are built before their owner and handed to it in `parts` under the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -24,6 +25,9 @@ from gentoolkit.registry import Component, Facts, RunRef
 Loader = Callable[[RunRef], StepModel]
 Make = Callable[[Component, Facts, Mapping[str, Any]], Any]
 
+NETWORKS = ("denoiser", "latent", "encoder", "discriminator")
+"""Slots whose parts are large; all of them can be built without memory."""
+
 
 @frozen
 class Assembly:
@@ -37,6 +41,12 @@ class Assembly:
 def plainly(component: Component, facts: Facts, parts: Mapping[str, Any]) -> Any:
     """What a component builds."""
     return component.build(facts, parts)
+
+
+def without_memory(component: Component, facts: Facts, parts: Mapping[str, Any]) -> Any:
+    """What a component builds, networks as shapes alone."""
+    with torch.device("meta") if component.slot in NETWORKS else nullcontext():
+        return component.build(facts, parts)
 
 
 def build(component: Component, facts: Facts, parts: Mapping[str, Any], load: Loader, make: Make = plainly) -> Any:

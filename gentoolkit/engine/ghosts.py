@@ -27,12 +27,11 @@ from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Component, Facts, RunRef
 
-from .assemble import Assembly, assemble, build_model
+from .assemble import NETWORKS, Assembly, assemble, build_model
 from .players import Nets
 from .shell import Shell
 from .trained import run_folder
 
-NETWORKS = ("denoiser", "latent", "encoder", "discriminator")
 UNKNOWABLE = (
     DataDependentOutputException,
     DynamicOutputShapeException,

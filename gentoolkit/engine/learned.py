@@ -92,10 +92,20 @@ def copy_into(live: Mapping[str, Tensor], table: Mapping[str, Tensor], prefix: s
     Raises:
         GentoolError: a tensor is missing or has another shape.
     """
+    fits(live, table, prefix)
     with torch.no_grad():
         for key, tensor in live.items():
-            saved = table.get(prefix + key)
-            if saved is None or saved.shape != tensor.shape:
-                have = "is not there" if saved is None else f"has shape {tuple(saved.shape)}, not {tuple(tensor.shape)}"
-                raise GentoolError(f"the checkpoint does not fit the recipe: {prefix + key} {have}")
-            tensor.copy_(saved)
+            tensor.copy_(table[prefix + key])
+
+
+def fits(live: Mapping[str, Tensor], table: Mapping[str, Tensor], prefix: str = "") -> None:
+    """Whether a table has all the tensors `prefix...`, in the shapes of the live ones.
+
+    Raises:
+        GentoolError: a tensor is missing or has another shape.
+    """
+    for key, tensor in live.items():
+        saved = table.get(prefix + key)
+        if saved is None or saved.shape != tensor.shape:
+            have = "is not there" if saved is None else f"has shape {tuple(saved.shape)}, not {tuple(tensor.shape)}"
+            raise GentoolError(f"the checkpoint does not fit the recipe: {prefix + key} {have}")

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from gentoolkit import recipe as recipes
 from gentoolkit.components.model import StepModel
-from gentoolkit.recipe.exported import WEIGHTS, is_exported
+from gentoolkit.recipe.exported import WEIGHTS, foreign, is_exported
 from gentoolkit.registry import GentoolError, RunRef
 
 from . import checkpoints, folder
-from .assemble import build, build_model
-from .learned import copy_into
+from .assemble import build, build_model, without_memory
+from .learned import copy_into, fits
 from .loop import DTYPES
 from .sampling import draw_chunks
 from .world import World, choose_device
@@ -57,6 +57,10 @@ class TrainedRun:
         self.checkpoint: Path | None = None
         prefix, table = self._saved(path)
         self.device = choose_device(device)
+        if self.exported is not None:
+            # A recipe from elsewhere may name a network of any size: it gets memory only if it is that of the weights.
+            sizes = build_model(self.recipe, self.facts, load_reference, without_memory)[1].state_dict()
+            fits(sizes, table)
         with torch.random.fork_rng(devices=[]):  # a caller's random numbers are left alone
             self.parts, self.model = build_model(self.recipe, self.facts, load_reference)
         self.model.to(self.device, DTYPES[self.recipe.training.precision])
@@ -167,5 +171,12 @@ def load(path: str | Path, weights: str = "ema", device: str = "auto", trust_loc
 
 
 def load_reference(reference: RunRef, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StepModel:
-    """The frozen step model that an option of type `RunRef` points at, where and in the precision it is needed."""
+    """The frozen step model that an option of type `RunRef` points at, where and in the precision it is needed.
+
+    Raises:
+        GentoolError: it cannot be loaded, or is a run folder that came inside an exported model.
+    """
+    place = Path(reference.path)
+    if foreign(place) and not is_exported(place):
+        raise GentoolError(f"{place} came with an exported model and is none itself; a run folder of others is not loaded")
     return TrainedRun(reference.path, reference.weights, "cpu").model.to(device, dtype)

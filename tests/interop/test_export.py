@@ -213,6 +213,30 @@ def test_weights_of_another_recipe_are_refused(model: Path) -> None:
         gentoolkit.load(model)
 
 
+def test_a_recipe_that_asks_for_more_memory_than_there_is_gets_none(model: Path) -> None:
+    from gentoolkit.engine.checkpoints import digest
+
+    file = model / "recipe.toml"
+    file.write_text(file.read_text().replace("width = 8 ", "width = 4_000_000 ").replace("depth = 1 ", "depth = 3 "))
+
+    def relist(m: Any) -> None:
+        m["files"]["recipe.toml"] = {"size": file.stat().st_size, "sha256": digest(file)}
+
+    rewritten(model, relist)
+    with pytest.raises(GentoolError, match=r"does not fit the recipe: .* has shape"):
+        gentoolkit.load(model)
+
+
+def test_a_run_folder_that_came_with_a_model_is_not_loaded_by_reference(original: tuple[Path, Path], model: Path) -> None:
+    from gentoolkit.engine.trained import load_reference
+    from gentoolkit.registry import RunRef
+
+    shutil.copytree(original[0], model / "inner")
+    with pytest.raises(GentoolError, match="a run folder of others is not loaded"):
+        load_reference(RunRef(path=str(model / "inner")))
+    assert load_reference(RunRef(path=str(model))) is not None
+
+
 def test_it_goes_into_a_new_folder(original: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert gentoolkit.export(original[0], tmp_path / "empty").name == "empty"
