@@ -69,7 +69,7 @@ class TimeEmbedding(nn.Module):
         time_input: str,
         features: int,
         embedding: int,
-        linear: Callable[[int, int], nn.Module] = nn.Linear,
+        linear: Callable[[int, int], nn.Linear] = nn.Linear,
         activation: Callable[[Tensor], Tensor] = nn.functional.silu,
     ) -> None:
         super().__init__()
