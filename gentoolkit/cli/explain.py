@@ -40,6 +40,9 @@ def _show(entry: Any) -> None:
     cls = entry.load()
     click.secho(f"{entry.slot} {entry.pinned}", bold=True)
     click.echo(f"  {inspect.cleandoc(cls.__doc__)}".replace("\n", "\n  "))
+    for word in ("licence", "citation"):
+        if (value := getattr(cls, word, "")) not in ("", "unknown"):
+            click.echo(f"  {word}: {value}")
     found = options(cls)
     if not found:
         click.echo("\n  It has no options.")

@@ -3,47 +3,59 @@
 from __future__ import annotations
 
 import atexit
-import struct
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from gentoolkit.testing import plugin_contract
+from gentoolkit.testing.sources import WRITERS, write_source
 
 SMALL = {"width": 24, "depth": 2}
 MLP = {"use": "mlp", **SMALL}
 R1 = {"use": "r1", "every": 2}
 
 
-def files() -> Path:
-    """A folder with eleven small pictures in two classes, and the same as idx files."""
-    folder = tempfile.TemporaryDirectory()
-    atexit.register(folder.cleanup)
-    root = Path(folder.name)
-    pixels = np.random.default_rng(0).integers(0, 256, (11, 9, 7), np.uint8)
-    labels = (np.arange(11) % 2).astype(np.uint8)
-    for i, (image, label) in enumerate(zip(pixels, labels, strict=True)):
-        (root / "pictures" / f"class{label}").mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(root / "pictures" / f"class{label}" / f"{i}.png")
-    (root / "train-images-idx3-ubyte").write_bytes(struct.pack(">4i", 0x803, *pixels.shape) + pixels.tobytes())
-    (root / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, len(labels)) + labels.tobytes())
-    return root
+def folder() -> Path:
+    """An empty folder that goes when the tests end."""
+    made = tempfile.TemporaryDirectory()
+    atexit.register(made.cleanup)
+    return Path(made.name)
 
 
-FILES = files()
+FILES = {use: write_source(use, folder(), size=(9, 7) if use in ("image-folder", "idx") else None) for use in WRITERS}
 
 TestBuiltin = plugin_contract(
     "",
     options={
         "data gaussians25": {"size": 500},
         "data stacked-digits": {"size": 300},
-        "data idx": [{"source": str(FILES), "size": 10, "classes": 2}, {"source": str(FILES), "classes": 0, "flip": True}],
-        "data image-folder": [
-            {"source": str(FILES / "pictures"), "size": 6, "classes": 2, "flip": True},
-            {"source": str(FILES / "pictures"), "size": [9, 7], "channels": 1, "resize": "none"},
+        "data idx": [
+            {"source": FILES["idx"], "size": 10, "classes": 2},
+            {"source": FILES["idx"], "classes": 0, "flip": True},
         ],
+        "data image-folder": [
+            {"source": FILES["image-folder"], "size": 6, "classes": 2, "flip": True},
+            {"source": FILES["image-folder"], "size": [9, 7], "channels": 1, "resize": "none"},
+        ],
+        "data image-zip": [
+            {"source": FILES["image-zip"], "size": 6, "classes": 2},
+            {"source": FILES["image-zip"], "size": [8, 8]},
+        ],
+        "data image-tar": [{"source": FILES["image-tar"], "size": 6, "classes": 2}, {"source": FILES["image-tar"], "size": 8}],
+        "data image-lmdb": [
+            {"source": FILES["image-lmdb"], "size": 6, "flip": True},
+            {"source": FILES["celeba-hq"], "size": 8},
+        ],
+        "data image-parquet": {"source": FILES["image-parquet"], "size": 8, "classes": 2},
+        "data packed": [
+            {"source": FILES["packed"], "size": 8, "classes": 2, "flip": True},
+            {"source": FILES["packed"], "size": 6, "channels": 1},
+        ],
+        "data mnist": [{"source": FILES["mnist"]}, {"source": FILES["mnist"], "size": 32, "classes": 0}],
+        "data fashion-mnist": {"source": FILES["fashion-mnist"], "flip": True},
+        "data stacked-mnist": {"source": FILES["stacked-mnist"], "images": 50},
+        "data cifar10": [{"source": FILES["cifar10"]}, {"source": FILES["cifar10"], "classes": 0, "flip": True}],
+        "data celeba-hq": {"source": FILES["celeba-hq"], "size": 8, "images": 10, "flip": True},
+        "data lsun-church": {"source": FILES["lsun-church"], "size": 8, "images": 0},
         "denoiser mlp": SMALL,
         "denoiser unet": [{"width": 8, "mults": [1], "attention": [0]}, {"width": 4, "mults": [1, 2], "blocks": 2}],
         "denoiser ncsnpp": [

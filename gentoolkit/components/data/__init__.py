@@ -33,12 +33,18 @@ class Data(Component):
     Images are uint8 `[C, H, W]` and become [-1, 1] on the device; points are float32 `[D]`. A set that changes an item at
     random (flips) also has `item(i, rng)`, where `rng` is a NumPy generator keyed by the sample's position in the run;
     `set[i]` is then the unchanged item. A set that lies in memory may have `items(indices) -> {"x_0": [n, *shape], ...}`,
-    many at once. Every set has `fingerprint() -> str`, the sha256 of what it holds; one with labels has
+    many at once. A set that decodes or reads images may have `fill(out, indices, rngs)` instead, which puts them into the array
+    `out`, uint8 `[n, H, W, C]`, and returns what else they have; with `item`, each as its generator in `rngs` has it, else
+    `rngs` is empty. Every set has `fingerprint() -> str`, the sha256 of what it holds; one with labels has
     `labels() -> int64 [n]`, all of them without opening an image, and `label_counts()`, how many there are of each.
     """
 
     slot: ClassVar[str] = "data"
     offers: ClassVar[tuple[str, ...]] = ("kind", "shape", "bounded", "labels", "tensors", "mixture", "data")
+    licence: ClassVar[str] = "unknown"
+    """Of a named set, as `gentool explain` shows it and `spec()` repeats it."""
+    citation: ClassVar[str] = ""
+    """Whom to cite for a named set."""
 
     def spec(self) -> DataSpec:
         """What the options say about the data."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,6 +64,20 @@ class Flipped:
         item = self._set[i]
         return {**item, "x_0": item["x_0"].flip(-1)} if rng.random() < 0.5 else item
 
+    @property
+    def fill(self) -> Any:
+        """Many items at once into an array, where the set has that."""
+        return partial(self._fill, self._set.fill)
+
+    def _fill(
+        self, fill: Any, out: NDArray[np.uint8], indices: NDArray[np.int64], rngs: Sequence[np.random.Generator]
+    ) -> dict[str, Any]:
+        rest: dict[str, Any] = fill(out, indices)
+        for image, rng in zip(out, rngs, strict=True):
+            if rng.random() < 0.5:
+                image[:] = mirrored(image)
+        return rest
+
     def labels(self) -> NDArray[np.int64] | None:
         """All classes, `[n]`; None where there are none."""
         return self._set.labels()  # type: ignore[no-any-return]
@@ -73,6 +89,11 @@ class Flipped:
     def fingerprint(self) -> str:
         """That of the unflipped images: references are measured on those."""
         return self._set.fingerprint()  # type: ignore[no-any-return]
+
+
+def mirrored(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image `[H, W, C]` with left and right exchanged."""
+    return image[:, ::-1].copy()
 
 
 def sha256_of(*arrays: NDArray[Any] | None) -> str:

@@ -6,7 +6,7 @@ x_0 = round(255 v / 16),   uint8 [1, 8, 8];     stacked: three of them as red, g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from gentoolkit.registry import Facts, component, opt
 
@@ -19,6 +19,9 @@ CITATION = "Alpaydin, Kaynak (1998), Optical Recognition of Handwritten Digits, 
 @component
 class Digits(Data):
     """scikit-learn's 1797 scanned digits, 8 x 8 grey: real images without a download."""
+
+    licence: ClassVar[str] = LICENCE
+    citation: ClassVar[str] = CITATION
 
     def spec(self) -> DataSpec:
         """Images `[1, 8, 8]` of ten classes."""
@@ -35,6 +38,9 @@ class Digits(Data):
 @component
 class StackedDigits(Data):
     """Three digits as red, green and blue: 1000 modes to cover, without a download (after StackedMNIST)."""
+
+    licence: ClassVar[str] = LICENCE
+    citation: ClassVar[str] = CITATION
 
     size: int = opt(60_000, "images in an epoch", ge=1)
     seed: int = opt(0, "image i is a function of (seed, i)", ge=0)

@@ -1,85 +1,69 @@
-"""The files of an image folder: found once, in sorted order, decoded when asked for.
-
-A file that cannot be used has a name and a reason: it stops the run, or the next file in order takes its place.
-"""
+"""The files of an image folder: found once, in sorted order."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gentoolkit.registry import GentoolError
 
-from .decoding import SUFFIXES, Decoding, UnusableError, decode
-
-TRIES = 100
-"""Files in a row that may be unusable before the folder is given up."""
-LOOKED_AT = 16
-"""Files that are decoded when the folder is opened, spread over it."""
+from .class_labels import TABLE, labels_by_folder, labels_by_table
+from .decoding import SUFFIXES, UnusableError
+from .members import LARGEST, LARGEST_TABLE
 
 
-class FolderSet:
-    """Images of a folder, `x_0` uint8 `[C, H, W]`, with `y` the number of the first-level subfolder if `classes` > 0.
+class FolderFiles:
+    """Images in a folder and its subfolders; classes by a `dataset.json` in it, else by first-level subfolder.
 
     Raises:
-        GentoolError: there is no such folder, no image in it, another number of subfolders than `classes`, or (with
-            `skip` false) a file cannot be used.
+        GentoolError: there is no such folder, or a part of it cannot be read.
     """
 
-    def __init__(self, source: str, classes: int, decoding: Decoding, skip: bool) -> None:
+    kind = "a folder of images"
+
+    def __init__(self, source: str) -> None:
+        self.source = source
         self.root = Path(source).resolve()
-        self.decoding, self.skip = decoding, skip
-        self.bad: dict[str, str] = {}
-        """Why files were passed over, by name; what this process has met so far."""
+        self._inside = f"{self.root}{os.sep}"
+        self.refused: list[tuple[str, str]] = []
         if not self.root.is_dir():
             raise GentoolError(f"{source} is no folder; write the folder of the images as source in [data]")
         self.names = self._find()
-        if not self.names:
+        if not self.names and not self.refused:
             raise GentoolError(f"{source} holds no image ({', '.join(SUFFIXES)}), in its subfolders neither")
-        self._labels = self._classes(classes) if classes else None
-        for i in np.unique(np.linspace(0, len(self) - 1, LOOKED_AT).astype(int)):
-            self[int(i)]
 
-    def __len__(self) -> int:
-        return len(self.names)
+    def where(self, name: str) -> str:
+        """A file in a message: its path."""
+        return self._inside + name
 
-    def __getitem__(self, i: int) -> dict[str, Any]:
-        for j in range(i, i + min(TRIES, len(self))):
-            j %= len(self)
-            try:
-                pixels = decode(self.root / self.names[j], self.decoding)
-            except UnusableError as error:
-                self._pass_over(self.names[j], str(error))
-                continue
-            item: dict[str, Any] = {"x_0": torch.from_numpy(pixels)}
-            if self._labels is not None:
-                item["y"] = int(self._labels[j])
-            return item
-        tried = min(TRIES, len(self))
-        raise GentoolError(f"{self.root}: {tried} files in a row cannot be used, {self.names[i]} the first of them")
+    def read(self, i: int) -> bytes:
+        """The bytes of file i."""
+        try:
+            with open(self._inside + self.names[i], "rb") as file:
+                content = file.read(LARGEST + 1)
+        except OSError as error:
+            raise UnusableError(f"cannot be read: {error.strerror}") from error
+        if len(content) > LARGEST:
+            raise UnusableError(f"is larger than {LARGEST} bytes")
+        return content
 
-    def labels(self) -> NDArray[np.int64] | None:
-        """The class of every file, `[n]`; None without classes."""
-        return self._labels
-
-    def label_counts(self) -> NDArray[np.int64]:
-        """Files of each class, of a folder that is read with classes."""
-        assert self._labels is not None
-        return np.bincount(self._labels)
-
-    def fingerprint(self) -> str:
-        """sha256 of names, file sizes and how they are decoded; files are not read."""
-        digest = hashlib.sha256(f"{self.decoding} {self._labels is not None}".encode())
+    def marks(self) -> Iterator[bytes]:
+        """The files' sizes."""
         for name in self.names:
-            digest.update(os.fsencode(name) + f"\0{(self.root / name).stat().st_size}\0".encode())
-        return digest.hexdigest()
+            yield b"%d" % os.stat(self._inside + name).st_size
+
+    def labels(self, classes: int) -> NDArray[np.int64]:
+        """Classes by table or subfolder."""
+        table = self.root / TABLE
+        if not table.is_file():
+            return labels_by_folder(self.names, classes, str(self.root))
+        if table.stat().st_size > LARGEST_TABLE:
+            raise GentoolError(f"{table} is larger than {LARGEST_TABLE} bytes")
+        return labels_by_table(table.read_bytes(), self.names, classes, str(self.root))
 
     def _find(self) -> list[str]:
         found = []
@@ -89,37 +73,15 @@ class FolderSet:
                 path = Path(folder) / name
                 inside = path.relative_to(self.root).as_posix()
                 if path.is_symlink() and not path.resolve().is_relative_to(self.root):
-                    self._pass_over(inside, "is a link out of the folder; copy the file, or name its folder as source")
+                    why = "is a link out of the folder; copy the file, or name its folder as source"
+                    self.refused.append((inside, why))
                 elif name in linked:
                     continue
                 elif not path.is_file():
-                    self._pass_over(inside, "is no ordinary file")
+                    self.refused.append((inside, "is no ordinary file"))
                 else:
                     found.append(inside)
         return sorted(found)
-
-    def _classes(self, wanted: int) -> NDArray[np.int64]:
-        loose = next((n for n in self.names if "/" not in n), None)
-        if loose is not None:
-            raise GentoolError(
-                f"{self.root / loose} lies in no subfolder, so it has no class; write classes = 0 in [data], or move it"
-            )
-        names = [n.partition("/")[0] for n in self.names]
-        known = sorted(set(names))
-        if len(known) != wanted:
-            few = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
-            raise GentoolError(
-                f"{self.root} has {len(known)} subfolders of images ({few}); write classes = {len(known)} in [data]"
-            )
-        number = {name: k for k, name in enumerate(known)}
-        return np.array([number[n] for n in names], dtype=np.int64)
-
-    def _pass_over(self, name: str, reason: str) -> None:
-        if not self.skip:
-            raise GentoolError(f'{self.root / name} {reason}\nor write on_error = "skip" in [data] to pass over such files')
-        if name not in self.bad:
-            self.bad[name] = reason
-            warnings.warn(f"{self.root / name} is passed over: it {reason} ({len(self.bad)} so far)", stacklevel=2)
 
 
 def _unreadable(error: OSError) -> None:

@@ -8,7 +8,7 @@ The scale makes the variance of a coordinate about 1. Values go beyond [-1, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from gentoolkit.registry import Facts, component, opt
 
@@ -24,6 +24,9 @@ WEIGHTS = (1 / 25,) * 25
 class Gaussians25(Data):
     """25 Gaussians in the plane, on a 5 x 5 grid: multimodality one can see and count."""
 
+    licence: ClassVar[str] = "CC0-1.0 (synthetic)"
+    citation: ClassVar[str] = "Xiao, Kreis, Vahdat (2022), Tackling the Generative Learning Trilemma with Denoising Diffusion GANs"
+
     size: int = opt(100_000, "points in an epoch", ge=1)
     seed: int = opt(0, "point i is a function of (seed, i)", ge=0)
 
@@ -34,8 +37,8 @@ class Gaussians25(Data):
             shape=(2,),
             bounded=False,
             mixture={"means": MEANS, "std": STD, "weights": WEIGHTS},
-            licence="CC0-1.0 (synthetic)",
-            citation="Xiao, Kreis, Vahdat (2022), Tackling the Generative Learning Trilemma with Denoising Diffusion GANs",
+            licence=self.licence,
+            citation=self.citation,
         )
 
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ images   00 00 08 03 | n | H | W | n·H·W bytes          labels   00 00 08 01 |
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from gentoolkit.registry import Facts, component, opt
 
@@ -17,6 +17,8 @@ from . import Data, DataSpec
 class Idx(Data):
     """MNIST, Fashion-MNIST and other grey images in idx files, packed or not."""
 
+    licence: ClassVar[str] = "that of the files; `mnist` and `fashion-mnist` name theirs"
+
     source: str = opt(help="folder with the four files, or the file of the images; a path or any fsspec URL", path=True)
     split: str = opt("train", "which part of a folder", choices=("train", "test"))
     size: int = opt(28, "side of the images that networks see; smaller ones get a black margin", ge=1, le=4096)
@@ -25,7 +27,7 @@ class Idx(Data):
 
     def spec(self) -> DataSpec:
         """Images `[1, size, size]`."""
-        return DataSpec(kind="image", shape=(1, self.size, self.size), labels=self.classes or None)
+        return DataSpec(kind="image", shape=(1, self.size, self.size), labels=self.classes or None, licence=self.licence)
 
     def files(self) -> tuple[str, ...]:
         """The source, as given."""

@@ -153,7 +153,7 @@ def test_or_is_named_counted_and_gives_way_to_the_next(folder):
 def test_a_folder_of_damaged_files_ends_in_an_error(tmp_path):
     for k in range(3):
         (tmp_path / f"{k}.jpg").write_bytes(b"no image")
-    with pytest.raises(GentoolError, match=r"3 files in a row cannot be used, 0.jpg the first"):
+    with pytest.raises(GentoolError, match=r"3 images in a row cannot be used, 0.jpg the first"):
         open_(tmp_path, on_error="skip")
 
 

@@ -1,0 +1,65 @@
+"""Chunks of a container's images, worked on by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from gentoolkit.registry import GentoolError
+
+CHUNK = 256
+"""Images of a chunk."""
+Work = Callable[[range], Any]
+_WORK: list[Work] = []
+
+
+def chunk(number: int, n: int) -> range:
+    """The images of chunk `number` among n."""
+    return range(number * CHUNK, min((number + 1) * CHUNK, n))
+
+
+def each_chunk(work: Work, numbers: Sequence[int], n: int, workers: int) -> Iterator[tuple[int, Any]]:
+    """(number, `work(images)`) of chunks, in the order in which they are done; `work` runs in `workers` processes.
+
+    Raises:
+        GentoolError: a process was killed; and whatever `work` raises.
+    """
+    if workers <= 1 or len(numbers) <= 1:
+        yield from ((number, work(chunk(number, n))) for number in numbers)
+        return
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    context = multiprocessing.get_context(method)
+    left = iter(numbers)
+    with ProcessPoolExecutor(min(workers, len(numbers)), context, _begin, (work,)) as pool:
+        try:
+            waiting = {pool.submit(_do, number, n) for number, _ in zip(left, range(2 * workers), strict=False)}
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for finished in done:
+                    yield finished.result()
+                    waiting |= {pool.submit(_do, number, n) for number, _ in zip(left, range(1), strict=False)}
+        except BrokenProcessPool as error:
+            raise GentoolError("one of the processes was killed, perhaps for its memory; try fewer (--workers)") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def processes(asked: int | None) -> int:
+    """How many processes to use: as many as asked for, or one for each core this process may use."""
+    if asked is not None:
+        return asked
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin(work: Work) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    _WORK[:] = [work]
+
+
+def _do(number: int, n: int) -> tuple[int, Any]:
+    return number, _WORK[0](chunk(number, n))
