@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .engine.check import check
+    from .components.data.looking import survey as check_data
+    from .components.data.packing import pack as pack_data
     from .engine.train import Outcome, train
     from .engine.trained import TrainedRun, load
     from .evaluation.evaluate import evaluate
@@ -28,12 +30,15 @@ _WHERE = {
     "RunRef": "registry",
     "TrainedRun": "engine.trained",
     "check": "engine.check",
+    "check": "recipe:load",
+    "check_data": "components.data.looking:survey",
     "component": "registry",
     "evaluate": "evaluation.evaluate",
     "export": "interop.export",
     "hookimpl": "registry",
     "load": "engine.trained",
     "opt": "registry",
+    "pack_data": "components.data.packing:pack",
     "train": "engine.train",
 }
 
@@ -46,12 +51,14 @@ __all__ = [
     "RunRef",
     "TrainedRun",
     "check",
+    "check_data",
     "component",
     "evaluate",
     "export",
     "hookimpl",
     "load",
     "opt",
+    "pack_data",
     "train",
 ]
 

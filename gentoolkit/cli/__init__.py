@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "Write a run's model into a folder to be given away.",
     "import": "Make a run folder of released weights.",
     "check": "Say whether a recipe's parts fit, without starting anything.",
+    "data": "Pack images for quick reading, or look a source over.",
     "components": "List what a recipe may name.",
     "explain": "Show a component's options.",
     "plugins": "List installed plugins and how they fare.",

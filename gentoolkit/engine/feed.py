@@ -25,10 +25,13 @@ from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
 
 from .folder import HELD
+from .ring import Ring
 from .stopping import SIGNALS
 from .world import World
 
 ROUNDS = 6
+AHEAD = 2
+"""Batches that each worker prepares ahead."""
 
 
 def keyed(*parts: Any) -> np.random.Generator:
@@ -81,30 +84,39 @@ Numbers = NDArray[np.int64]
 
 
 class Positions(Sampler[Any]):
-    """This rank's (positions, indices), batch by batch, from batch number `start` on, without end."""
+    """This rank's (positions, indices, number), batch by batch, from batch number `start` on, without end."""
 
     def __init__(self, order: Order, batch: int, slots: tuple[int, int], start: int) -> None:
         self.order, self.batch, self.slots, self.start = order, batch, slots, start
 
-    def __iter__(self) -> Iterator[tuple[Numbers, Numbers]]:
+    def __iter__(self) -> Iterator[tuple[Numbers, Numbers, int]]:
         number = self.start
         while True:
             positions = np.arange(self.slots[0], self.slots[1], dtype=np.int64) + number * self.batch
-            yield positions, self.order.indices(positions)
+            yield positions, self.order.indices(positions), number
             number += 1
 
 
 class Items(torch.utils.data.Dataset[Any]):
-    """A data set asked for whole batches; random changes of an item are keyed by its position."""
+    """A data set asked for whole batches; random changes of an item are keyed by its position.
 
-    def __init__(self, source: Any, seed: int) -> None:
-        self.source, self.seed = source, seed
+    Args:
+        source: an opened data set.
+        seed: of the run.
+        ring: where images go instead of into the returned batch.
+    """
 
-    def __getitems__(self, batch: tuple[Numbers, Numbers]) -> dict[str, Tensor]:
-        positions, indices = batch
-        if hasattr(self.source, "item"):
-            pairs = zip(positions.tolist(), indices.tolist(), strict=True)
-            items = [self.source.item(i, keyed("item", self.seed, p)) for p, i in pairs]
+    def __init__(self, source: Any, seed: int, ring: Ring | None = None) -> None:
+        self.source, self.seed, self.ring = source, seed, ring
+
+    def __getitems__(self, batch: tuple[Numbers, Numbers, int]) -> dict[str, Tensor]:
+        positions, indices, number = batch
+        rngs = [keyed("item", self.seed, p) for p in positions.tolist()] if hasattr(self.source, "item") else []
+        if self.ring is not None:
+            rest = self.source.fill(self.ring.place(number), indices, rngs)
+            return {name: torch.as_tensor(value) for name, value in rest.items()}
+        if rngs:
+            items = [self.source.item(i, rng) for i, rng in zip(indices.tolist(), rngs, strict=True)]
         elif hasattr(self.source, "items"):
             return {name: torch.as_tensor(value) for name, value in self.source.items(indices).items()}
         else:
@@ -147,11 +159,16 @@ class Feed:
         self.number = start * batches_per_step
         self.slots = world.slots(self.batch)
         positions = Positions(Order(training.seed, len(source)), self.batch, self.slots, self.number)
+        self.ring = None
+        if training.workers and hasattr(source, "fill"):
+            C, H, W = facts.shape
+            self.ring = Ring(AHEAD * training.workers, (self.slots[1] - self.slots[0], H, W, C))
         self.loader = iter(
             DataLoader(
-                Items(source, training.seed),
+                Items(source, training.seed, self.ring),
                 batch_sampler=positions,
                 num_workers=training.workers,
+                prefetch_factor=AHEAD if training.workers else None,
                 collate_fn=whole,
                 pin_memory=world.device.type == "cuda",
                 worker_init_fn=leave_to_the_parent,
@@ -160,9 +177,20 @@ class Feed:
             )
         )
 
+    def take(self) -> dict[str, Tensor]:
+        """The next batch as it comes from the source, on the CPU."""
+        items: dict[str, Tensor] = next(self.loader)
+        if self.ring is not None:
+            images, kind = self.ring.batch(self.number), self.world.device.type
+            if kind != "cpu":  # the copy to a device may be under way when the place is written again
+                images = images.pin_memory() if kind == "cuda" else images.clone()
+            items["x_0"] = images
+        self.number += 1
+        return items
+
     def next(self) -> Batch:
         """The next batch: x_0 in data range on the device, and its condition."""
-        items = next(self.loader)
+        number, items = self.number, self.take()
         device = self.world.device
         x_0 = to_data_range(items.pop("x_0").to(device, non_blocking=True), self.dtype)
         y = items.pop("y", None)
@@ -171,13 +199,14 @@ class Feed:
         else:
             y = y.to(device, torch.int64, non_blocking=True)
             if self.dropout > 0:
-                hidden = Draw((self.seed, "labels", self.number), *self.slots, device=device).uniform("hidden") < self.dropout
+                hidden = Draw((self.seed, "labels", number), *self.slots, device=device).uniform("hidden") < self.dropout
                 y = torch.where(hidden, self.facts.classes, y)
         tensors = {k: v.to(device, non_blocking=True) for k, v in items.items() if k in self.facts.tensors}
-        self.number += 1
         return Batch(x_0, Condition(y=y, tensors=tensors))
 
 
 def to_data_range(x: Tensor, dtype: torch.dtype) -> Tensor:
     """uint8 images as [-1, 1]; anything else in its own scale."""
-    return x.to(dtype) / 127.5 - 1 if x.dtype == torch.uint8 else x.to(dtype)
+    if x.dtype != torch.uint8:
+        return x.to(dtype)
+    return x.to(dtype, memory_format=torch.contiguous_format) / 127.5 - 1

@@ -16,8 +16,8 @@ from .packed_files import Numbers
 class ArrayFiles:
     """Images uint8 `[n, C, H, W]` with classes `[n]` or none."""
 
-    def __init__(self, source: str, kind: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> None:
-        self.source, self.kind = source, kind
+    def __init__(self, source: str, use: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> None:
+        self.source, self.use = source, use
         self.refused: list[tuple[str, str]] = []
         self._images, self._labels = images, labels
         self.names = Numbers(range(len(images)))
@@ -35,10 +35,10 @@ class ArrayFiles:
         """One: the sha256 of all pixels."""
         yield sha256(np.ascontiguousarray(self._images).data).digest()
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
         """The classes."""
         if self._labels is None:
             raise GentoolError(f"{self.source} has no labels beside it; pack without classes")
-        if (most := int(self._labels.max())) >= classes:
+        if classes is not None and (most := int(self._labels.max())) >= classes:
             raise GentoolError(f"{self.source} has the label {most}, so there are at least {most + 1} classes")
         return self._labels

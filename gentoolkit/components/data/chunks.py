@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any
 
 from gentoolkit.registry import GentoolError
@@ -37,12 +38,11 @@ def each_chunk(work: Work, numbers: Sequence[int], n: int, workers: int) -> Iter
     left = iter(numbers)
     with ProcessPoolExecutor(min(workers, len(numbers)), context, _begin, (work,)) as pool:
         try:
-            waiting = {pool.submit(_do, number, n) for number, _ in zip(left, range(2 * workers), strict=False)}
+            waiting = {pool.submit(_do, number, n) for number in islice(left, 2 * workers)}
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for finished in done:
-                    yield finished.result()
-                    waiting |= {pool.submit(_do, number, n) for number, _ in zip(left, range(1), strict=False)}
+                waiting |= {pool.submit(_do, number, n) for number in islice(left, len(done))}
+                yield from (finished.result() for finished in done)
         except BrokenProcessPool as error:
             raise GentoolError("one of the processes was killed, perhaps for its memory; try fewer (--workers)") from error
         finally:

@@ -17,8 +17,8 @@ from gentoolkit.registry import GentoolError
 TABLE = "dataset.json"
 
 
-def labels_by_table(text: bytes, names: Sequence[str], classes: int, where: str) -> NDArray[np.int64]:
-    """The classes `[n]` of the images called `names`, by the table `text` of the archive `where`.
+def labels_by_table(text: bytes, names: Sequence[str], classes: int | None, where: str) -> NDArray[np.int64]:
+    """The classes `[n]` of the images called `names`, by the table `text` of the archive `where`; with `classes` None, any.
 
     Raises:
         GentoolError: the table cannot be read, leaves an image out, or has a label that is no class.
@@ -37,15 +37,15 @@ def labels_by_table(text: bytes, names: Sequence[str], classes: int, where: str)
         if type(label) is not int:
             what = f"the label {label!r}, which is no class" if name in known else "no label"
             raise GentoolError(f"{at} has {what} for {name}; write classes = 0 in [data] to do without labels")
-        if not 0 <= label < classes:
-            fits = f"; write classes = {label + 1} or more in [data]" if 0 <= label < 2**31 else ""
-            raise GentoolError(f"{at} has the label {label} for {name}, but there are {classes} classes{fits}")
+        if label < 0 or (classes is not None and label >= classes):
+            fits = f"; write classes = {label + 1} or more in [data]" if label >= 0 else ""
+            raise GentoolError(f"{at} has the label {label} for {name}, which is none of the {classes or 'classes'}{fits}")
         labels[i] = label
     return labels
 
 
-def labels_by_folder(names: Sequence[str], classes: int, where: str) -> NDArray[np.int64]:
-    """The classes `[n]` of images by their first-level folder.
+def labels_by_folder(names: Sequence[str], classes: int | None, where: str) -> NDArray[np.int64]:
+    """The classes `[n]` of images by their first-level folder; with `classes` None, however many there are.
 
     Raises:
         GentoolError: an image lies in no folder, or there is another number of them.
@@ -55,7 +55,7 @@ def labels_by_folder(names: Sequence[str], classes: int, where: str) -> NDArray[
         raise GentoolError(f"{where}/{loose} lies in no subfolder, so it has no class; write classes = 0 in [data], or move it")
     first = [n.partition("/")[0] for n in names]
     known = sorted(set(first))
-    if len(known) != classes:
+    if classes is not None and len(known) != classes:
         few = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
         raise GentoolError(f"{where} has {len(known)} subfolders of images ({few}); write classes = {len(known)} in [data]")
     number = {name: k for k, name in enumerate(known)}

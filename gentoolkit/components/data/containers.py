@@ -22,8 +22,8 @@ class Container(Protocol):
         """As it was given."""
 
     @property
-    def kind(self) -> str:
-        """What it is, in words: "a zip archive"."""
+    def use(self) -> str:
+        """The data component that reads it."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -46,8 +46,8 @@ class Container(Protocol):
     def marks(self) -> Iterable[bytes]:
         """What is known of each member's content without reading it: its size, its checksum."""
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
-        """Classes of all members `[n]`.
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
+        """Classes of all members `[n]`; with None, however many there are.
 
         Raises:
             GentoolError: there are none, or they do not fit.

@@ -23,7 +23,7 @@ class FolderFiles:
         GentoolError: there is no such folder, or a part of it cannot be read.
     """
 
-    kind = "a folder of images"
+    use = "image-folder"
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -56,7 +56,7 @@ class FolderFiles:
         for name in self.names:
             yield b"%d" % os.stat(self._inside + name).st_size
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
         """Classes by table or subfolder."""
         table = self.root / TABLE
         if not table.is_file():

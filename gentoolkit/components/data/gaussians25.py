@@ -25,7 +25,9 @@ class Gaussians25(Data):
     """25 Gaussians in the plane, on a 5 x 5 grid: multimodality one can see and count."""
 
     licence: ClassVar[str] = "CC0-1.0 (synthetic)"
-    citation: ClassVar[str] = "Xiao, Kreis, Vahdat (2022), Tackling the Generative Learning Trilemma with Denoising Diffusion GANs"
+    citation: ClassVar[str] = (
+        "Xiao, Kreis, Vahdat (2022), Tackling the Generative Learning Trilemma with Denoising Diffusion GANs"
+    )
 
     size: int = opt(100_000, "points in an epoch", ge=1)
     seed: int = opt(0, "point i is a function of (seed, i)", ge=0)

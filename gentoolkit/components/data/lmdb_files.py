@@ -38,7 +38,7 @@ class LmdbFiles:
         GentoolError: it is not there, damaged, or in neither layout; or lmdb is not installed.
     """
 
-    kind = "an LMDB"
+    use = "image-lmdb"
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -84,7 +84,7 @@ class LmdbFiles:
         for length in self._lengths:
             yield b"%d" % length
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
         """None."""
         raise GentoolError(f"{self.source} has no classes; write classes = 0 in [data]")
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from gentoolkit.registry import GentoolError
+
 from .chunks import CHUNK, each_chunk, processes
 from .containers import Container
 from .decoding import UnusableError, look
@@ -18,8 +20,8 @@ class Survey:
     """What a source holds."""
 
     source: str
-    kind: str
-    """What it is, in words."""
+    use: str
+    """The data component that reads it."""
     images: int
     sizes: Counter[tuple[int, int]] = field(factory=Counter)
     """Images of each (height, width)."""
@@ -27,6 +29,8 @@ class Survey:
     """Images of each kind of pixel: RGB, L, RGBA, ..."""
     formats: Counter[str] = field(factory=Counter)
     """Images of each file format; `raw` for pixels."""
+    classes: int | None = None
+    """How many classes its images have; None without classes."""
     unusable: list[tuple[str, str]] = field(factory=list)
     """(name, reason) of images that cannot be used."""
 
@@ -77,7 +81,7 @@ def survey(
     """
     container = open_container(source, *columns, split)
     n = len(container.names)
-    found = Survey(source, container.kind, n)
+    found = Survey(source, container.use, n, classes=classes_of(container))
     found.unusable.extend(container.refused)
     bad: list[tuple[int, str]] = []
     done = 0
@@ -93,3 +97,12 @@ def survey(
             progress(done, n)
     found.unusable.extend((container.names[i], why) for i, why in sorted(bad))
     return found
+
+
+def classes_of(container: Container) -> int | None:
+    """How many classes the images of a container have; None where they have none, or one for all."""
+    try:
+        labels = container.labels(None)
+    except GentoolError:
+        return None
+    return int(labels.max()) + 1 if len(labels) and labels.max() > 0 else None

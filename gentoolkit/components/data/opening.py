@@ -74,7 +74,7 @@ def is_official(source: str) -> bool:
 
 
 def _batches(source: str, split: str) -> ArrayFiles:
-    return ArrayFiles(source, f"CIFAR-10's {split} batches", *open_cifar(source, split))
+    return ArrayFiles(source, "cifar10", *open_cifar(source, split))
 
 
 def _idx(source: str, split: str) -> ArrayFiles:
@@ -83,7 +83,7 @@ def _idx(source: str, split: str) -> ArrayFiles:
         images, labels = open_idx(source, split, 256)
     except GentoolError:
         images, labels = open_idx(source, split, None)
-    return ArrayFiles(source, f"idx files ({split})", images[:, None], labels)
+    return ArrayFiles(source, "idx", images[:, None], labels)
 
 
 def _in_folder(source: str, image: str, label: str, split: str) -> Container:

@@ -37,7 +37,7 @@ class PackedFiles:
         GentoolError: it is no packed set, of a newer format, damaged or cut off.
     """
 
-    kind = "a packed set"
+    use = "packed"
 
     def __init__(self, source: str, path: str) -> None:
         self.source = source
@@ -81,11 +81,12 @@ class PackedFiles:
         """One: the checksum of all images."""
         yield b"%d %d %d %d %d" % (self.checksum, *self.shape)
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
         """The classes."""
         if self._labels is None:
             raise GentoolError(f"{self.source} was packed without classes; write classes = 0 in [data]")
-        if not 0 <= self._labels.min() <= (most := int(self._labels.max())) < classes:
+        most = int(self._labels.max())
+        if self._labels.min() < 0 or (classes is not None and most >= classes):
             raise GentoolError(f"{self.source} has the label {most}; write classes = {most + 1} in [data]")
         return self._labels
 

@@ -240,6 +240,7 @@ def _decode(
             done += min(CHUNK, n - number * CHUNK)
             if progress is not None:
                 progress(done, n)
+    assert done == n, "a chunk was not written"
 
 
 def _finish(

@@ -48,7 +48,7 @@ class ParquetFiles:
         GentoolError: a file is missing or damaged, has no such columns, or pyarrow is not installed.
     """
 
-    kind = "parquet"
+    use = "image-parquet"
 
     def __init__(self, source: str, image: str = "image", label: str = "label") -> None:
         self.source, self.image, self.label = source, image, label
@@ -88,7 +88,7 @@ class ParquetFiles:
         for path in self._paths:
             yield f"{os.path.getsize(path)} {self._footer(path).metadata.serialized_size}".encode()
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
         """The column of labels."""
         import pyarrow as pa
 
@@ -104,7 +104,7 @@ class ParquetFiles:
                 raise GentoolError(f"{path} has {column.null_count} rows without '{self.label}'; write classes = 0 in [data]")
             found.append(column.to_numpy().astype(np.int64))
         labels = np.concatenate(found)
-        if not 0 <= labels.min() <= labels.max() < classes:
+        if labels.min() < 0 or (classes is not None and labels.max() >= classes):
             raise GentoolError(
                 f"{self.source} has labels from {labels.min()} to {labels.max()}; write classes = {labels.max() + 1} in [data]"
             )

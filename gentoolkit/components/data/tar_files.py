@@ -40,7 +40,7 @@ class TarFiles:
         GentoolError: an archive is missing, compressed, damaged or cut off.
     """
 
-    kind = "tar archives"
+    use = "image-tar"
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -71,7 +71,7 @@ class TarFiles:
         for part in self._images:
             yield b"%d" % part.member.size
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
         """Classes by table, `.cls` members or folders."""
         names = [p.member.name for p in self._images]
         if self._table is not None:
@@ -104,13 +104,13 @@ class TarFiles:
         else:
             self._classes[part.shard, _stem(member.name)] = member
 
-    def _class_beside(self, part: Part, classes: int) -> int:
+    def _class_beside(self, part: Part, classes: int | None) -> int:
         member = self._classes.get((part.shard, _stem(part.member.name)))
         text = b"" if member is None else self._shards[part.shard].read(member.offset, min(member.size, LONGEST_CLASS)).strip()
         where = self.where(self._shard_name(part.shard) + part.member.name)
         if not text.isdigit():
             raise GentoolError(f"{where} has no number in a {CLASS} member beside it; write classes = 0 in [data]")
-        if int(text) >= classes:
+        if classes is not None and int(text) >= classes:
             raise GentoolError(f"{where} is of class {int(text)}; write classes = {int(text) + 1} or more in [data]")
         return int(text)
 

@@ -48,7 +48,7 @@ class ZipFiles:
         GentoolError: the archive is damaged, or says that it unpacks to more than it honestly can.
     """
 
-    kind = "a zip archive"
+    use = "image-zip"
 
     def __init__(self, source: str, path: str) -> None:
         self.source = source
@@ -84,7 +84,7 @@ class ZipFiles:
         for m in self._members:
             yield b"%d %d" % (m.unpacked, m.checksum)
 
-    def labels(self, classes: int) -> NDArray[np.int64]:
+    def labels(self, classes: int | None) -> NDArray[np.int64]:
         """Classes by table or folder."""
         if self._table is None:
             return labels_by_folder(self.names, classes, self.source)
