@@ -22,7 +22,7 @@ from gentoolkit.components.methods import Batch
 from gentoolkit.components.model import Condition
 from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.tree import Recipe
-from gentoolkit.registry import Facts
+from gentoolkit.registry import Facts, GentoolError
 
 from .folder import HELD
 from .ring import Ring
@@ -109,7 +109,14 @@ class Items(torch.utils.data.Dataset[Any]):
     def __init__(self, source: Any, seed: int, ring: Ring | None = None) -> None:
         self.source, self.seed, self.ring = source, seed, ring
 
-    def __getitems__(self, batch: tuple[Numbers, Numbers, int]) -> dict[str, Tensor]:
+    def __getitems__(self, batch: tuple[Numbers, Numbers, int]) -> dict[str, Tensor] | str:
+        """A batch; or, as the loader would wrap it in a traceback, the text of a `GentoolError`."""
+        try:
+            return self._batch(batch)
+        except GentoolError as error:
+            return str(error)
+
+    def _batch(self, batch: tuple[Numbers, Numbers, int]) -> dict[str, Tensor]:
         positions, indices, number = batch
         rngs = [keyed("item", self.seed, p) for p in positions.tolist()] if hasattr(self.source, "item") else []
         if self.ring is not None:
@@ -178,8 +185,14 @@ class Feed:
         )
 
     def take(self) -> dict[str, Tensor]:
-        """The next batch as it comes from the source, on the CPU."""
-        items: dict[str, Tensor] = next(self.loader)
+        """The next batch as it comes from the source, on the CPU.
+
+        Raises:
+            GentoolError: an item cannot be used.
+        """
+        items: dict[str, Tensor] | str = next(self.loader)
+        if isinstance(items, str):
+            raise GentoolError(items)
         if self.ring is not None:
             images, kind = self.ring.batch(self.number), self.world.device.type
             if kind != "cpu":  # the copy to a device may be under way when the place is written again

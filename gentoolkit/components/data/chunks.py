@@ -19,24 +19,29 @@ Work = Callable[[range], Any]
 _WORK: list[Work] = []
 
 
+def numbers(n: int) -> range:
+    """The chunks of n images."""
+    return range(-(-n // CHUNK))
+
+
 def chunk(number: int, n: int) -> range:
     """The images of chunk `number` among n."""
     return range(number * CHUNK, min((number + 1) * CHUNK, n))
 
 
-def each_chunk(work: Work, numbers: Sequence[int], n: int, workers: int) -> Iterator[tuple[int, Any]]:
-    """(number, `work(images)`) of chunks, in the order in which they are done; `work` runs in `workers` processes.
+def each_chunk(work: Work, wanted: Sequence[int], n: int, workers: int) -> Iterator[tuple[int, Any]]:
+    """(number, `work(images)`) of the wanted chunks, in the order in which they are done; `work` runs in `workers` processes.
 
     Raises:
         GentoolError: a process was killed; and whatever `work` raises.
     """
-    if workers <= 1 or len(numbers) <= 1:
-        yield from ((number, work(chunk(number, n))) for number in numbers)
+    if workers <= 1 or len(wanted) <= 1:
+        yield from ((number, work(chunk(number, n))) for number in wanted)
         return
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
     context = multiprocessing.get_context(method)
-    left = iter(numbers)
-    with ProcessPoolExecutor(min(workers, len(numbers)), context, _begin, (work,)) as pool:
+    left = iter(wanted)
+    with ProcessPoolExecutor(min(workers, len(wanted)), context, _begin, (work,)) as pool:
         try:
             waiting = {pool.submit(_do, number, n) for number in islice(left, 2 * workers)}
             while waiting:

@@ -27,5 +27,5 @@ def cifar_set(source: str, split: str, classes: int, flip: bool) -> Any:
             raise GentoolError(
                 f'{source} holds one split; name the file of the other one as source, and leave split = "{split}" out'
             )
-        found = DecodedSet(open_container(source, "img"), Decoding((32, 32), 3, "none"), classes)
+        found = DecodedSet(open_container(source), Decoding((32, 32), 3, "none"), classes)
     return Flipped(found) if flip else found

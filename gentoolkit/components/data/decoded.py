@@ -72,11 +72,8 @@ class DecodedSet:
     ) -> dict[str, Any]:
         """Put many images into `out` `[n, H, W, C]`; what else they have."""
         used = indices.copy()
-        if self._stored is not None:
-            for k, i in enumerate(indices.tolist()):
-                self._stored.read_into(out[k], i)
-        else:
-            for k, i in enumerate(indices.tolist()):
+        for k, i in enumerate(indices.tolist()):
+            if self._stored is None or not self._stored.read_into(out[k], i):
                 out[k], used[k] = self._pixels(i)
         return {} if self._labels is None else {"y": self._labels[used]}
 

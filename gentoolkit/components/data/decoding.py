@@ -26,6 +26,8 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
 }
+SCANS = 500
+"""Passes over the picture that a progressive JPEG may take: each is a few bytes, and decoding costs the whole picture."""
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is turned."""
 
@@ -116,8 +118,10 @@ def unpacked(content: Path | bytes) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            file = BytesIO(content) if isinstance(content, bytes) else content
-            with Image.open(file, formats=FORMATS) as image:
+            content = content if isinstance(content, bytes) else content.read_bytes()
+            if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > SCANS:
+                raise UnusableError(f"is a JPEG of more than {SCANS} passes over the picture")
+            with Image.open(BytesIO(content), formats=FORMATS) as image:
                 if image.width * image.height > PIXELS:
                     raise UnusableError(f"has {image.width}x{image.height} pixels, more than {PIXELS}")
                 if image.mode.startswith(("I", "F")):

@@ -20,7 +20,7 @@ class ImageParquet(Data):
     source: str = image_options.source("a file, a folder of .parquet files, or a pattern with *; a path or any fsspec URL")
     size: int | tuple[int, ...] = image_options.size()
     channels: int = image_options.channels()
-    image: str = opt("image", "name of the column of images")
+    image: str = opt("image", "name of the column of images; img is found, too")
     label: str = opt("label", "name of the column of classes; read only if classes is not 0")
     classes: int = image_options.classes("number of classes in the column of labels; 0 for no classes")
     flip: bool = image_options.flip()

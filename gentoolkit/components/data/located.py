@@ -1,6 +1,6 @@
 """Where the bytes of a source are: a local path is itself; of anything else fsspec brings a copy, once, into a local folder.
 
-    s3://bucket/a.zip   ->   $GENTOOL_CACHE/data/<sha256 of the address and of what the store says of the file>-a.zip
+    s3://bucket/a.zip   ->   $GENTOOL_CACHE/data/<sha256 of the address and of what the store says of the file>/a.zip
 
 Only whole files are brought, by the process that opens the source; workers read the copy, so no connection crosses a fork.
 """
@@ -45,14 +45,14 @@ def local_file(source: str) -> str:
     except Exception as error:  # every file system has errors of its own
         raise _unreachable(source, error) from error
     folder = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "gentoolkit") / "data"
-    kept = folder / f"{sha256(f'{source} {said}'.encode()).hexdigest()[:24]}-{inside.rstrip('/').rpartition('/')[2]}"
+    kept = folder / sha256(f"{source} {said}".encode()).hexdigest()[:24] / inside.rstrip("/").rpartition("/")[2]
     if not kept.is_file():
         _bring(fs, inside, source, kept)
     return str(kept)
 
 
 def local_files(source: str, suffix: str) -> list[str]:
-    """The local paths of one or many files, sorted: a file, all files with the suffix in a folder, or a pattern with `*`.
+    """The local paths of one or many files, by name: a file, all files with the suffix in a folder, or a pattern with `*`.
 
     Raises:
         GentoolError: there is none.
@@ -61,7 +61,7 @@ def local_files(source: str, suffix: str) -> list[str]:
         if os.path.isfile(source):
             return [source]
         found = glob.glob(source) if "*" in source else glob.glob(os.path.join(glob.escape(source), f"*{suffix}"))
-        found = [f for f in found if os.path.isfile(f)]
+        found = sorted(f for f in found if os.path.isfile(f))
     else:
         fs, inside = _file_system(source)
         try:
@@ -70,10 +70,10 @@ def local_files(source: str, suffix: str) -> list[str]:
             listed = fs.glob(inside if "*" in inside else f"{inside.rstrip('/')}/*{suffix}")
         except Exception as error:  # every file system has errors of its own
             raise _unreachable(source, error) from error
-        found = [local_file(fs.unstrip_protocol(f)) for f in listed]
+        found = [local_file(fs.unstrip_protocol(f)) for f in sorted(listed)]
     if not found:
         raise GentoolError(f"{source} is no file, no folder with {suffix} files, and no pattern that any file matches")
-    return sorted(found)
+    return found
 
 
 def _file_system(source: str) -> tuple[Any, str]:

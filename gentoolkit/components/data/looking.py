@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from gentoolkit.registry import GentoolError
 
-from .chunks import CHUNK, each_chunk, processes
+from .chunks import chunk, each_chunk, numbers, processes
 from .containers import Container
 from .decoding import UnusableError, look
 from .opening import open_container
@@ -85,14 +85,12 @@ def survey(
     found.unusable.extend(container.refused)
     bad: list[tuple[int, str]] = []
     done = 0
-    for number, (sizes, modes, formats, unusable) in each_chunk(
-        Looker(container), range(-(-n // CHUNK)), n, processes(workers)
-    ):
+    for number, (sizes, modes, formats, unusable) in each_chunk(Looker(container), numbers(n), n, processes(workers)):
         found.sizes.update(sizes)
         found.modes.update(modes)
         found.formats.update(formats)
         bad += unusable
-        done += min(CHUNK, n - number * CHUNK)
+        done += len(chunk(number, n))
         if progress is not None:
             progress(done, n)
     found.unusable.extend((container.names[i], why) for i, why in sorted(bad))

@@ -9,7 +9,7 @@ from .decoding import SUFFIXES, UnusableError
 
 LARGEST = 2**26
 """Bytes of one image member, 64 MiB."""
-LARGEST_TABLE = 2**29
+LARGEST_TABLE = 2**28
 """Bytes of a table of labels or names."""
 MOST = 2**25
 """Members of an archive."""
@@ -40,6 +40,8 @@ def size_trouble(unpacked: int, packed: int, largest: int = LARGEST) -> str | No
         return "has a negative size"
     if unpacked > largest:
         return f"would be {unpacked} bytes, more than {largest}"
+    if packed > FREE + unpacked:
+        return f"has {packed} packed bytes for {unpacked} unpacked ones"
     if unpacked > FREE + RATIO * packed:
         return f"would unpack to {unpacked} bytes out of {packed}, more than {RATIO} times as many"
     return None

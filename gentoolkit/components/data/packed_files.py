@@ -69,13 +69,13 @@ class PackedFiles:
     def read(self, i: int) -> NDArray[np.uint8]:
         """Image i."""
         pixels = np.empty(self.shape[1:], np.uint8)
-        self.read_into(pixels, i)
+        if not self.read_into(pixels, i):
+            raise UnusableError("is cut off: the file has become shorter")
         return pixels
 
-    def read_into(self, out: NDArray[np.uint8], i: int) -> None:
-        """Image i into contiguous memory."""
-        if self._file.read_into(out.reshape(-1).data, self._at + i * self._each) != self._each:
-            raise UnusableError("is cut off: the file has become shorter")
+    def read_into(self, out: NDArray[np.uint8], i: int) -> bool:
+        """Image i into contiguous memory; whether it was all there."""
+        return self._file.read_into(out.reshape(-1).data, self._at + i * self._each) == self._each
 
     def marks(self) -> Iterator[bytes]:
         """One: the checksum of all images."""

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from gentoolkit.registry import GentoolError
 
-from .chunks import CHUNK, each_chunk, processes
+from .chunks import chunk, each_chunk, numbers, processes
 from .containers import Container, fingerprint
 from .decoding import Decoding, UnusableError, WrongSizeError, look, pixels_of
 from .opening import open_container
@@ -123,11 +123,18 @@ def pack(
         raise GentoolError(f"{source} holds no image")
     to = _decoding(container, size, channels, resize)
     labels = container.labels(classes) if classes else None
-    plan = {"source": fingerprint(container), "to": str(to), "images": n, "classes": classes, "chunk": CHUNK, "format": FORMAT}
+    plan = {
+        "source": fingerprint(container),
+        "to": str(to),
+        "images": n,
+        "classes": classes,
+        "chunks": len(numbers(n)),
+        "format": FORMAT,
+    }
     with _folder(out) as part:
         writer = Writer(container, to, str(part / "pack.zip"))
         bad = _done(part, plan)
-        resumed = sum(min(CHUNK, n - k * CHUNK) for k in bad)
+        resumed = sum(len(chunk(k, n)) for k in bad)
         if not bad:
             _begin(part, plan, n, to)
         _decode(writer, part, n, bad, skip, processes(workers), progress)
@@ -228,8 +235,8 @@ def _decode(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Do the chunks that are missing, and note each as it is written."""
-    missing = [k for k in range(-(-n // CHUNK)) if k not in bad]
-    done = n - sum(min(CHUNK, n - k * CHUNK) for k in missing)
+    missing = [k for k in numbers(n) if k not in bad]
+    done = sum(len(chunk(k, n)) for k in bad)
     with open(part / "done.jsonl", "a") as journal:
         for number, found in each_chunk(writer, missing, n, workers):
             if found and not skip:
@@ -237,7 +244,7 @@ def _decode(
             bad[number] = found
             journal.write(json.dumps([number, found]) + "\n")
             journal.flush()
-            done += min(CHUNK, n - number * CHUNK)
+            done += len(chunk(number, n))
             if progress is not None:
                 progress(done, n)
     assert done == n, "a chunk was not written"

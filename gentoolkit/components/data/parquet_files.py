@@ -116,9 +116,11 @@ class ParquetFiles:
         import pyarrow as pa
 
         schema = file.schema_arrow
-        kind: Any = schema.field(self.image).type if self.image in schema.names else None
+        if self.image == "image" and "image" not in schema.names and "img" in schema.names:
+            self.image = "img"
+        kind: Any = schema.field(self.image).type if self.image in schema.names else pa.null()
         inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
-        if inner is None or not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+        if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
             said = f"{path} has no column '{self.image}' of bytes or {{bytes, path}} (there is: {', '.join(schema.names[:8])})"
             raise GentoolError(f"{said}; write image = ... in [data]")
         for group in range(file.metadata.num_row_groups):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from attrs import define, frozen
 
-MOST = 2**22
+MOST = 2**19
 """Instructions of a pickle."""
 MARK = object()
 
@@ -69,7 +69,7 @@ def read_plain(content: bytes) -> Any:
         RefusedError: it asks for a foreign name or uses an instruction that plain values do not need.
         Exception: it is damaged; nearly any kind.
     """
-    machine = Machine()
+    machine = Machine(room=len(content))
     for number, (code, argument, _) in enumerate(pickletools.genops(content)):
         if number > MOST:
             raise RefusedError(f"has more than {MOST} instructions")
@@ -82,7 +82,9 @@ def read_plain(content: bytes) -> Any:
 class Machine:
     """A stack, the marks in it, and what was put aside by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        self.room = room
+        """Bytes that may still be copied; a pickle needs each of its own once."""
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -118,10 +120,10 @@ class Machine:
             stack.append(known(*(argument.split(" ", 1) if name == "GLOBAL" else [stack.pop(-2), stack.pop()])))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
-            stack.append(called(one(function, Name), one(arguments, tuple)))
+            stack.append(self.called(one(function, Name), one(arguments, tuple)))
         elif name == "BUILD":
             state = stack.pop()
-            built(stack[-1], one(state, tuple))
+            self.built(stack[-1], one(state, tuple))
         elif name not in ("PROTO", "FRAME"):
             raise RefusedError(f"uses the instruction {name}, which plain values do not need")
 
@@ -135,6 +137,41 @@ class Machine:
         made = self.stack[at + 1 :]
         del self.stack[at:]
         return made
+
+    def called(self, function: Name, arguments: tuple[Any, ...]) -> Any:
+        """What one of the known functions gives, without calling it."""
+        if function.name == "dtype":
+            return Type(text(arguments[0]))
+        if function.name == "_reconstruct":
+            return Array()
+        if function.name == "encode":
+            return self.copied(one(arguments[0], str)).encode("latin-1")
+        if function.name == "_frombuffer":
+            buffer, kind, shape = arguments[:3]
+            return Array(self.shaped(buffer, kind, shape, fortran=len(arguments) > 3 and arguments[3] == "F"))
+        raise ValueError(f"{function.name} was called")
+
+    def built(self, target: Any, state: tuple[Any, ...]) -> None:
+        """Give an array its shape and bytes; a type's state says nothing about bytes."""
+        if isinstance(target, Array):
+            _, shape, kind, fortran, buffer = state
+            target.value = self.shaped(buffer, kind, shape, bool(fortran))
+        elif not isinstance(target, Type):
+            raise ValueError("something else than an array has a state")
+
+    def shaped(self, buffer: Any, kind: Any, shape: Any, fortran: bool) -> Any:
+        """Bytes as an array of uint8 of a shape; as many as there are."""
+        if one(kind, Type).code not in ("u1", "|u1", "uint8", "B"):
+            raise RefusedError(f"has an array of kind {kind.code}, not of bytes")
+        whole = np.frombuffer(one(buffer, (bytes, bytearray)), np.uint8)
+        return whole.reshape([one(n, int) for n in one(shape, tuple)], order="F" if fortran else "C")
+
+    def copied(self, value: Any) -> Any:
+        """The value, of which a copy is about to be made."""
+        self.room -= len(value)
+        if self.room < 0:
+            raise RefusedError("wants to become more than it is")
+        return value
 
 
 def one(value: Any, kind: type | tuple[type, ...]) -> Any:
@@ -156,43 +193,14 @@ def entries(table: dict[Any, Any], made: list[Any]) -> dict[Any, Any]:
 def known(module: Any, name: Any) -> Name:
     """A global, if an array of bytes needs it."""
     if (module, name) not in KNOWN:
-        raise RefusedError(f"asks for {module}.{name}, which plain arrays do not need; it may be an attack")
+        raise RefusedError(f"asks for {module!s:.60}.{name!s:.60}, which plain arrays do not need; it may be an attack")
     return Name(module, name)
-
-
-def called(function: Name, arguments: tuple[Any, ...]) -> Any:
-    """What one of the known functions gives, without calling it."""
-    if function.name == "dtype":
-        return Type(text(arguments[0]))
-    if function.name == "_reconstruct":
-        return Array()
-    if function.name == "encode":
-        return one(arguments[0], str).encode("latin-1")
-    if function.name == "_frombuffer":
-        buffer, kind, shape = arguments[:3]
-        return Array(shaped(buffer, kind, shape, fortran=len(arguments) > 3 and arguments[3] == "F"))
-    raise ValueError(f"{function.name} was called")
-
-
-def built(target: Any, state: tuple[Any, ...]) -> None:
-    """Give an array its shape and bytes; a type's state says nothing about bytes."""
-    if isinstance(target, Array):
-        _, shape, kind, fortran, buffer = state
-        target.value = shaped(buffer, kind, shape, bool(fortran))
-    elif not isinstance(target, Type):
-        raise ValueError("something else than an array has a state")
-
-
-def shaped(buffer: Any, kind: Any, shape: Any, fortran: bool) -> Any:
-    """Bytes as an array of uint8 of a shape; as many as there are."""
-    if one(kind, Type).code not in ("u1", "|u1", "uint8", "B"):
-        raise RefusedError(f"has an array of kind {kind.code}, not of bytes")
-    whole = np.frombuffer(bytes(one(buffer, (bytes, bytearray))), np.uint8)
-    return whole.reshape([one(n, int) for n in one(shape, tuple)], order="F" if fortran else "C")
 
 
 def text(value: Any) -> str:
     """A short text, of Python 2 or 3."""
+    if len(value) > 16:
+        raise ValueError("a type has a long name")
     return str(value, "latin-1") if isinstance(value, bytes) else str(one(value, str))
 
 

@@ -39,12 +39,14 @@ def walk(read: Callable[[int, int], bytes], end: int, where: str) -> Iterator[Ta
     Raises:
         GentoolError: it is no tar archive, is damaged, or ends before a member does.
     """
-    at, name, size = 0, None, None
+    at, name, size, known = 0, None, None, ""
     while True:
         header = read(at, BLOCK)
+        if at == 0 and len(header) < BLOCK:
+            raise GentoolError(f"{where} is no tar archive: it has {len(header)} bytes")
+        if not header:
+            raise GentoolError(f"{where} is cut off: it has no end mark after {known!r}; fetch or copy it again")
         if not header.strip(b"\0"):
-            if at == 0 or 0 < len(header) < BLOCK:
-                raise GentoolError(f"{where} is no tar archive, or a damaged one")
             return
         if len(header) < BLOCK:
             raise GentoolError(f"{where} is cut off within the header at byte {at}; fetch or copy it again")
