@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine.check import check
     from .components.data.looking import survey as check_data
     from .components.data.packing import pack as pack_data
+    from .engine.check import check
     from .engine.train import Outcome, train
     from .engine.trained import TrainedRun, load
     from .evaluation.evaluate import evaluate
