@@ -30,7 +30,6 @@ _WHERE = {
     "RunRef": "registry",
     "TrainedRun": "engine.trained",
     "check": "engine.check",
-    "check": "recipe:load",
     "check_data": "components.data.looking:survey",
     "component": "registry",
     "evaluate": "evaluation.evaluate",
