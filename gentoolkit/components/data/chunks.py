@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -29,7 +31,7 @@ def chunk(number: int, n: int) -> range:
     return range(number * CHUNK, min((number + 1) * CHUNK, n))
 
 
-def each_chunk(work: Work, wanted: Sequence[int], n: int, workers: int) -> Iterator[tuple[int, Any]]:
+def each_chunk(work: Work, wanted: Sequence[int], n: int, workers: int) -> Generator[tuple[int, Any], None, None]:
     """(number, `work(images)`) of the wanted chunks, in the order in which they are done; `work` runs in `workers` processes.
 
     Raises:
@@ -41,7 +43,7 @@ def each_chunk(work: Work, wanted: Sequence[int], n: int, workers: int) -> Itera
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
     context = multiprocessing.get_context(method)
     left = iter(wanted)
-    with ProcessPoolExecutor(min(workers, len(wanted)), context, _begin, (work,)) as pool:
+    with ProcessPoolExecutor(min(workers, len(wanted)), context, _begin, (work, os.getpid())) as pool:
         try:
             waiting = {pool.submit(_do, number, n) for number in islice(left, 2 * workers)}
             while waiting:
@@ -51,7 +53,7 @@ def each_chunk(work: Work, wanted: Sequence[int], n: int, workers: int) -> Itera
         except BrokenProcessPool as error:
             raise GentoolError("one of the processes was killed, perhaps for its memory; try fewer (--workers)") from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def processes(asked: int | None) -> int:
@@ -61,9 +63,17 @@ def processes(asked: int | None) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(work: Work) -> None:
+def _begin(work: Work, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     _WORK[:] = [work]
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End when the parent was killed: nobody waits for more, and another start may be at the same files."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def _do(number: int, n: int) -> tuple[int, Any]:

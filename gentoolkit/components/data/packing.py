@@ -16,7 +16,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +63,21 @@ class Writer:
     path: str
 
     def __call__(self, images: range) -> list[tuple[int, str]]:
-        """(number, reason) of those that cannot be used."""
+        """(number, reason) of those that cannot be used.
+
+        Raises:
+            GentoolError: one has another size, and none was asked for.
+        """
         each = self.to.sides[0] * self.to.sides[1] * self.to.channels
         bad, rows = [], bytearray(each * len(images))
         for k, i in enumerate(images):
             try:
                 rows[k * each : (k + 1) * each] = pixels_of(self.container.read(i), self.to).tobytes()
+            except WrongSizeError as error:
+                where = self.container.where(self.container.names[i])
+                raise GentoolError(f"{where} {error.short}, which the first image has; give --size to resize all") from error
             except UnusableError as error:
-                bad.append((i, said(error)))
+                bad.append((i, str(error)))
         with open(self.path, "r+b") as file:
             file.seek(HEAD + images.start * each)
             file.write(rows)
@@ -168,14 +175,8 @@ def _decoding(container: Container, size: int | tuple[int, int] | None, channels
     return Decoding((size, size) if isinstance(size, int) else size, channels, resize)
 
 
-def said(error: UnusableError) -> str:
-    """Why an image cannot be used, in the words of a command."""
-    return error.short if isinstance(error, WrongSizeError) else str(error)
-
-
 def _unusable(container: Container, name: str, reason: str) -> GentoolError:
-    hint = "give --size to resize all images, or" if "not of the size" in reason else "give"
-    return GentoolError(f"{container.where(name)} {reason}\n{hint} --skip to leave such images out")
+    return GentoolError(f"{container.where(name)} {reason}\ngive --skip to leave such images out")
 
 
 @contextmanager
@@ -189,7 +190,7 @@ def _folder(out: Path) -> Iterator[Path]:
         raise GentoolError(f"{part} cannot be written: {error.strerror}") from error
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # forked workers do not inherit it
         except OSError as error:
             raise GentoolError(f"another process is packing into {out}; wait for it, or choose another name") from error
         yield part
@@ -237,8 +238,9 @@ def _decode(
     """Do the chunks that are missing, and note each as it is written."""
     missing = [k for k in numbers(n) if k not in bad]
     done = sum(len(chunk(k, n)) for k in bad)
-    with open(part / "done.jsonl", "a") as journal:
-        for number, found in each_chunk(writer, missing, n, workers):
+    with ExitStack() as stack:
+        journal = stack.enter_context(open(part / "done.jsonl", "a"))
+        for number, found in stack.enter_context(closing(each_chunk(writer, missing, n, workers))):
             if found and not skip:
                 raise _unusable(writer.container, writer.container.names[found[0][0]], found[0][1])
             bad[number] = found
