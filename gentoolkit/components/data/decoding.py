@@ -119,7 +119,7 @@ def unpacked(content: Path | bytes) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             content = content if isinstance(content, bytes) else content.read_bytes()
-            if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > SCANS:
+            if content.startswith(b"\xff\xd8") and content.count(b"\xff") > SCANS and content.count(b"\xff\xda") > SCANS:
                 raise UnusableError(f"is a JPEG of more than {SCANS} passes over the picture")
             with Image.open(BytesIO(content), formats=FORMATS) as image:
                 if image.width * image.height > PIXELS:

@@ -43,13 +43,12 @@ class FolderFiles:
     def read(self, i: int) -> bytes:
         """The bytes of file i."""
         try:
-            with open(self._inside + self.names[i], "rb") as file:
-                content = file.read(LARGEST + 1)
+            with open(self._inside + self.names[i], "rb", buffering=0) as file:
+                if os.fstat(file.fileno()).st_size > LARGEST:
+                    raise UnusableError(f"is larger than {LARGEST} bytes")
+                return file.readall()
         except OSError as error:
             raise UnusableError(f"cannot be read: {error.strerror}") from error
-        if len(content) > LARGEST:
-            raise UnusableError(f"is larger than {LARGEST} bytes")
-        return content
 
     def marks(self) -> Iterator[bytes]:
         """The files' sizes."""
