@@ -39,7 +39,7 @@ def open_container(source: str, image: str = "image", label: str = "label", spli
         return ParquetFiles(source, image, label) if source.endswith(".parquet") else TarFiles(source)
     if not is_url(source) and os.path.isdir(source):
         return _in_folder(source, image, label, split)
-    if is_official(source):
+    if is_official(source) and "cifar" in source.rpartition("/")[2].lower():
         return _batches(source, split)
     if source.rstrip("/").endswith((".lmdb", "_lmdb", ".mdb")) and is_url(source):
         return LmdbFiles(source)

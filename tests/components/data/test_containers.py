@@ -215,6 +215,8 @@ def test_shards_by_folder_or_pattern_and_a_compressed_one(tmp_path):
         archive.add(f"{shards}/000.tar")
     with pytest.raises(GentoolError, match=r"it is compressed.*unpack it first"):
         open_("image-tar", tmp_path / "x.tar.gz")
+    with pytest.raises(GentoolError, match=r"it is compressed.*unpack it first"):
+        open_container(str(tmp_path / "x.tar.gz"))
 
 
 def test_lmdb_leaves_the_folder_alone_and_orders_numbers(tmp_path):
