@@ -1,4 +1,4 @@
-"""Noise at a random level, one for both of a pair: that of the forward process, and instance noise."""
+"""Noise at a random level: that of the forward process, one for both of a pair, and instance noise on one of them."""
 
 from __future__ import annotations
 
@@ -29,19 +29,17 @@ class Instance:
     """The working half of `InstanceNoise`: x + s eps.
 
     Args:
-        channels: of one image, or dimensions of a point.
         smallest: smallest s > 0.
         largest: largest s.
         share: of the samples with s > 0.
     """
 
-    def __init__(self, channels: int, smallest: float, largest: float, share: float) -> None:
-        self.channels, self.smallest, self.ratio, self.share = channels, smallest, largest / smallest, share
+    def __init__(self, smallest: float, largest: float, share: float) -> None:
+        self.smallest, self.ratio, self.share = smallest, largest / smallest, share
 
     def __call__(self, x: Tensor, rng: Draw) -> Tensor:
-        """`[B, k C, ...]`, k of C channels each, all with the same s and the same noise."""
-        each = x.unflatten(1, (-1, self.channels))
-        eps = rng.normal("eps", tuple(each.shape[2:])).to(x.dtype).unsqueeze(1)
+        """`[B, *shape]`."""
+        eps = rng.normal("eps", tuple(x.shape[1:])).to(x.dtype)
         s = self.smallest * self.ratio ** rng.uniform("size") * (rng.uniform("noisy") < self.share)
-        noised: Tensor = each + per_sample(s, each).to(x.dtype) * eps
-        return noised.flatten(1, 2)
+        noised: Tensor = x + per_sample(s, x).to(x.dtype) * eps
+        return noised

@@ -11,7 +11,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -30,7 +30,8 @@ def plan(config: Any, facts: Facts, parts: Mapping[str, Any]) -> Plan:
     """The plan of a `DDGAN` config; `parts` holds `model`, `discriminator`, `regularizers` and `augmentations`."""
     configs, built = config.regularizers, parts["regularizers"]
     differentiates = {name: r.differentiates for name, r in configs.items()}
-    losses = Adversarial(config.loss, built, differentiates, parts["augmentations"])
+    single = [name for name, a in config.augmentations.items() if not a.both]
+    losses = Adversarial(config.loss, built, differentiates, parts["augmentations"], single)
     penalties = tuple(Term(n, r.weight(facts), r.every, r.second_order) for n, r in configs.items())
     return Plan(
         nets=(Net("denoiser", parts["model"], ema=True), Net("discriminator", parts["discriminator"])),
@@ -57,6 +58,7 @@ class Adversarial:
         regularizers: built regularizers by term name.
         differentiates: which of `Judged.real` and `Judged.fake` each of them needs to require grad.
         augmentations: built augmentations by name, in order.
+        single: those that change x_prev alone.
     """
 
     def __init__(
@@ -65,18 +67,20 @@ class Adversarial:
         regularizers: Mapping[str, Callable[..., Tensor]],
         differentiates: Mapping[str, tuple[str, ...]],
         augmentations: Mapping[str, Callable[[Tensor, Draw], Tensor]],
+        single: Collection[str] = (),
     ) -> None:
         self.loss, self.regularizers, self.differentiates = LOSSES[loss], regularizers, differentiates
-        self.augmentations = augmentations
+        self.augmentations, self.single = augmentations, single
 
     def judge(self, net: Any, x_prev: Tensor, x_t: Tensor, level: Level, condition: Any, rng: Draw) -> Tensor:
         """Logits of the discriminator `net` for a pair as it sees it; within an update sample i is changed by the same draw,
         however often it is judged."""
-        if self.augmentations:
-            pair = torch.cat([x_prev, x_t], dim=1)
-            for name, augment in self.augmentations.items():
-                pair = augment(pair, rng.scope("augmentation", name))
-            x_prev, x_t = pair.chunk(2, dim=1)
+        for name, augment in self.augmentations.items():
+            draw = rng.scope("augmentation", name)
+            if name in self.single:
+                x_prev = augment(x_prev, draw)
+            else:
+                x_prev, x_t = augment(torch.cat([x_prev, x_t], dim=1), draw).chunk(2, dim=1)
         logits: Tensor = net(x_prev, x_t, level, condition)
         return logits
 
