@@ -89,6 +89,7 @@ TestBuiltin = plugin_contract(
             {"translation": 0.0, "cutout": 0.0},
         ],
         "augmentation diffusion": [{}, {"steps": 2}],
+        "augmentation instance-noise": [{"share": 1.0}, {"smallest": 0.3, "largest": 0.3}],
         "latent gaussian": [
             {"dim": 5, "width": 7, "layers": 2},
             {"dim": 5, "layers": 0},
@@ -103,6 +104,7 @@ TestBuiltin = plugin_contract(
             {"discriminator": {"use": "conv", "width": 4, "mults": [1]}, "regularizers": {"r1": R1}},
             {"discriminator": MLP, "regularizers": {"r1": R1}, "augmentations": {"noise": {"use": "diffusion"}}},
             {"discriminator": MLP, "augmentations": {"a": {"use": "diffaug"}, "noise": {"use": "diffusion"}}},
+            {"discriminator": MLP, "augmentations": {"noise": {"use": "instance-noise"}}},
             {"discriminator": {"use": "time-conv", "width": 4, "embedding": 8}, "regularizers": {"r1": R1}},
         ],
         "method cvae": [

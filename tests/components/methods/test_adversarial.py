@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from gentoolkit.components.augmentations.diffusion import Diffusion
+from gentoolkit.components.augmentations.instance_noise import InstanceNoise
 from gentoolkit.components.denoisers.mlp import MLP as Denoiser
 from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.discriminators.mlp import MLP
@@ -263,6 +264,20 @@ def test_augmentations_change_what_the_discriminator_sees_and_the_denoiser_learn
     game.model.zero_grad()
     game.terms("denoiser").values["adversarial"].sum().backward()
     assert all(p.grad is not None and bool((p.grad != 0).any()) for p in game.model.parameters())
+
+
+def test_instance_noise_is_on_what_is_judged_alone():
+    seen = []
+    game = Game(augmentations={"noise": InstanceNoise(share=1.0)})
+    game.judge.register_forward_pre_hook(lambda _, args: seen.append(args[:2]))
+    game.terms("discriminator")
+    rng, q = draw(), game.model.process
+    x_prev, x_t = q.pair(game.batch.x_0, rng.integers("t", 1, 4), rng)
+    (real, told), (_, same) = seen
+    assert torch.equal(told, x_t)
+    assert torch.equal(same, x_t)
+    change = InstanceNoise(share=1.0).build(game.facts, {})
+    assert torch.equal(real, change(x_prev, draw().scope("augmentation", "noise")))
 
 
 def test_augmentations_come_in_their_order_each_by_a_draw_of_its_own():
