@@ -38,3 +38,19 @@ def width_fits(width: int) -> Iterable[Complaint]:
     """A complaint where group norm cannot part the channels into groups of four or more."""
     if width % 4:
         yield "width", f"{width} is no multiple of 4, which group norm needs", f"width = {width + 4 - width % 4}"
+
+
+def attention_fits(attention: tuple[int, ...], mults: tuple[int, ...]) -> Iterable[Complaint]:
+    """A complaint where there are no levels at all, or none of an asked-for number."""
+    if not mults:
+        yield "mults", "it needs at least one level", "mults = [1]"
+    elif missing := [level for level in attention if level >= len(mults)]:
+        yield "attention", f"there is no level {missing[0]}; the levels are 0 to {len(mults) - 1}"
+
+
+def tanh_fits(facts: Facts) -> Iterable[Complaint]:
+    """A complaint where a network whose output tanh bounds stands for something unbounded."""
+    if facts.target not in ("x_0", "x_prev"):
+        yield "tanh", f"it bounds the output, which stands for {facts.target} here and is not bounded", "tanh = false"
+    elif not facts.bounded or facts.target == "x_prev":
+        yield "tanh", f"the output stands for {facts.target}, which goes beyond [-1, 1] here", "tanh = false"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from gentoolkit.components.denoisers import Denoiser
-from gentoolkit.components.fitting import levels_fit, width_fits
+from gentoolkit.components.fitting import attention_fits, levels_fit, width_fits
 from gentoolkit.registry import Complaint, Facts, component, opt
 
 
@@ -42,11 +42,9 @@ class ADM(Denoiser):
         """Levels against image size, heads against channels."""
         yield from levels_fit(self.mults, facts)
         yield from width_fits(self.width)
-        if not self.mults:
-            yield "mults", "it needs at least one level", "mults = [1]"
-            return
-        if missing := [level for level in self.attention if level >= len(self.mults)]:
-            yield "attention", f"there is no level {missing[0]}; the levels are 0 to {len(self.mults) - 1}"
+        misplaced = list(attention_fits(self.attention, self.mults))
+        yield from misplaced
+        if misplaced:
             return
         # The middle, at the last level, attends too.
         for level in sorted({*self.attention, len(self.mults) - 1}):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from gentoolkit.components.denoisers import Denoiser
-from gentoolkit.components.fitting import levels_fit, width_fits
+from gentoolkit.components.fitting import attention_fits, levels_fit, tanh_fits, width_fits
 from gentoolkit.registry import Complaint, Facts, component, opt
 
 
@@ -33,14 +33,9 @@ class UNet(Denoiser):
         """Levels against image size, tanh against what is predicted."""
         yield from levels_fit(self.mults, facts)
         yield from width_fits(self.width)
-        if not self.mults:
-            yield "mults", "it needs at least one level", "mults = [1]"
-        if missing := [level for level in self.attention if level >= len(self.mults)]:
-            yield "attention", f"there is no level {missing[0]}; the levels are 0 to {len(self.mults) - 1}"
-        if self.tanh and facts.target not in ("x_0", "x_prev"):
-            yield "tanh", f"it bounds the output, which stands for {facts.target} here and is not bounded", "tanh = false"
-        elif self.tanh and (not facts.bounded or facts.target == "x_prev"):
-            yield "tanh", f"the output stands for {facts.target}, which goes beyond [-1, 1] here", "tanh = false"
+        yield from attention_fits(self.attention, self.mults)
+        if self.tanh:
+            yield from tanh_fits(facts)
 
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """A `UNetDenoiser`."""

@@ -27,6 +27,17 @@ def log_alpha_bar(first: float, last: float) -> tuple[float, ...]:
     return tuple(table)
 
 
+def between(table: tuple[float, ...], time: Any, m: ModuleType) -> Any:
+    """A table over the native steps at `time` in [0, 1], linear between them."""
+    position = time * NATIVE
+    if m is math:
+        low = min(int(position), NATIVE - 1)
+        return table[low] + (position - low) * (table[low + 1] - table[low])
+    values = m.tensor(table, dtype=m.float64, device=time.device)
+    floor = position.floor().clamp(max=NATIVE - 1).long()
+    return values[floor] + (position - floor) * (values[floor + 1] - values[floor])
+
+
 @component
 class Linear(Schedule):
     """DDPM's linear betas over 1000 native steps; fewer steps select from them."""
@@ -38,13 +49,5 @@ class Linear(Schedule):
 
     def alpha_sigma(self, time: Any, m: ModuleType) -> tuple[Any, Any]:
         """(alpha, sigma); between native steps log alpha_bar is linear."""
-        table = log_alpha_bar(self.beta_1, self.beta_N)
-        position = time * NATIVE
-        if m is math:
-            low = min(int(position), NATIVE - 1)
-            log = table[low] + (position - low) * (table[low + 1] - table[low])
-        else:
-            values = m.tensor(table, dtype=m.float64, device=time.device)
-            floor = position.floor().clamp(max=NATIVE - 1).long()
-            log = values[floor] + (position - floor) * (values[floor + 1] - values[floor])
+        log = between(log_alpha_bar(self.beta_1, self.beta_N), time, m)
         return m.exp(log / 2), m.sqrt(-m.expm1(log))

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from gentoolkit.components.schedules import Schedule
-from gentoolkit.components.schedules.linear import NATIVE, log_alpha_bar
+from gentoolkit.components.schedules.linear import NATIVE, between, log_alpha_bar
 from gentoolkit.registry import component, opt
 
 
@@ -36,13 +36,5 @@ class ZeroTerminalSNR(Schedule):
 
     def alpha_sigma(self, time: Any, m: ModuleType) -> tuple[Any, Any]:
         """(alpha, sigma); between native steps alpha is linear."""
-        table = alphas(self.beta_1, self.beta_N)
-        position = time * NATIVE
-        if m is math:
-            low = min(int(position), NATIVE - 1)
-            alpha = table[low] + (position - low) * (table[low + 1] - table[low])
-        else:
-            values = m.tensor(table, dtype=m.float64, device=time.device)
-            floor = position.floor().clamp(max=NATIVE - 1).long()
-            alpha = values[floor] + (position - floor) * (values[floor + 1] - values[floor])
+        alpha = between(alphas(self.beta_1, self.beta_N), time, m)
         return alpha, m.sqrt((1 - alpha) * (1 + alpha))
