@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +21,7 @@ class TensorFile:
         prefix: what every name may start with, and loses.
 
     Raises:
-        GentoolError: there is no such file, or it holds anything but floating-point tensors by name.
+        GentoolError: there is no such file, or it holds anything but finite floating-point tensors by name.
     """
 
     def __init__(self, path: str | Path, prefix: str = "module.") -> None:
@@ -27,9 +29,10 @@ class TensorFile:
         if not self.path.is_file():
             raise GentoolError(f"there is no file {path}")
         try:
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # torch warns of sparse tensors, which are refused below
+                found = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:
-            first = str(error).strip().partition("\n")[0]
+            first = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().partition("\n")[0]
             raise GentoolError(
                 f"{path} cannot be read as plain tensors ({type(error).__name__}: {first}). Only a state dict is taken, as "
                 "netG_1200.pth: a training state (content.pth) holds Python objects, which loading would have to run"
@@ -41,7 +44,12 @@ class TensorFile:
             if not isinstance(name, str) or not isinstance(value, Tensor) or not value.is_floating_point():
                 what = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
                 raise GentoolError(f"{path} is no state dict of a network: {name!r} is {what}, not a floating-point tensor")
-            self.left[name.removeprefix(prefix)] = value.float()
+            if not written_out(value):
+                raise GentoolError(f"{path} is no state dict of a network: the numbers of {name!r} are not all in the file")
+            value = value.float()
+            if not bool(value.isfinite().all()):
+                raise GentoolError(f"{path}: {name!r} has values that are not finite, as of a training that diverged")
+            self.left[name.removeprefix(prefix)] = value
         self.shapes = {name: tuple(value.shape) for name, value in self.left.items()}
 
     def take(self, name: str, *shape: int) -> Tensor:
@@ -71,3 +79,11 @@ class TensorFile:
                 f"{self.path} holds tensors that have no place in the network its other tensors describe: "
                 f"{', '.join(names[:3])}{more}"
             )
+
+
+def written_out(value: Tensor) -> bool:
+    """Whether a tensor has each of its numbers in memory: none that is sparse, without data, or a few numbers repeated, whose
+    copy might be of any size."""
+    if value.layout is not torch.strided or value.is_meta:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()

@@ -213,6 +213,13 @@ def with_(name, value):
         (with_("module.all_modules.40.weight", torch.zeros(2)), "has all_modules.40, but no all_modules.19"),
         (with_("epoch", 3), "'epoch' is int"),
         (with_("module.steps", torch.zeros(2, dtype=torch.int64)), "'module.steps' is torch.int64"),
+        (with_("module.sparse", torch.eye(3).to_sparse()), "'module.sparse' are not all in the file"),
+        (with_("module.meta", torch.empty(3, device="meta")), "'module.meta' are not all in the file"),
+        (with_("module.bomb", torch.zeros(()).expand(10**12)), "'module.bomb' are not all in the file"),
+        (
+            with_("module.all_modules.1.bias", torch.full((32,), torch.nan)),
+            "'module.all_modules.1.bias' has values that are not f",
+        ),
         (lambda tensors: {}, "holds no tensors"),
         (lambda tensors: [1, 2], "but list"),
         (lambda tensors: {"weight": torch.zeros(2)}, "it has no all_modules"),
@@ -274,8 +281,9 @@ class Innocent:
 def test_files_are_read_as_tensors_alone(tmp_path):
     for content in (Innocent(), {"args": Innocent(), "netG_dict": {}}):
         torch.save(content, tmp_path / "content.pth")
-        with pytest.raises(GentoolError, match="cannot be read as plain tensors"):
+        with pytest.raises(GentoolError, match="cannot be read as plain tensors") as refused:
             import_generator(tmp_path / "content.pth", 32, 4)
+        assert "\x1b" not in str(refused.value)
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(GentoolError, match="cannot be read as plain tensors"):
         import_discriminator(tmp_path / "text.pth", 32)
