@@ -22,7 +22,7 @@ from gentoolkit.components.schedules.vp import VP
 from gentoolkit.diffusion import GaussianForward, Level
 from gentoolkit.registry import Facts, GentoolError
 
-from .ddgan_layout import discriminator_layout, generator_layout
+from .ddgan_layout import GeneratorLayout, discriminator_layout, generator_layout
 from .ddgan_weights import discriminator_state, generator_state
 from .tensor_file import TensorFile
 
@@ -89,12 +89,7 @@ def import_generator(path: str | Path, image_size: Size, steps: int, *, fir: boo
     file = TensorFile(path)
     layout = generator_layout(file.path, file.shapes, fir)
     height, width = sides(image_size)
-    factor = 2 ** (len(layout.denoiser.mults) - 1)
-    if height % factor or width % factor:
-        raise GentoolError(
-            f"{path} has {len(layout.denoiser.mults)} levels, so its images have sides that {factor} divides; "
-            f"{height}x{width} was given"
-        )
+    levels_fit(file.path, layout, height, width)
     if steps < 1:
         raise GentoolError(f"a model has at least one step, not {steps}")
     shape, latent = (layout.channels, height, width), layout.latent
@@ -140,6 +135,20 @@ def sides(image_size: Size) -> tuple[int, int]:
     if len(found) != 2 or min(found) < 1:
         raise GentoolError(f"an image size is one positive number or (height, width), not {image_size!r}")
     return found[0], found[1]
+
+
+def levels_fit(path: Path, layout: GeneratorLayout, height: int, width: int) -> None:
+    """Every level of a generator halves the image.
+
+    Raises:
+        GentoolError: it cannot.
+    """
+    levels = len(layout.denoiser.mults)
+    factor = 2 ** (levels - 1)
+    if height % factor or width % factor:
+        raise GentoolError(
+            f"{path} has {levels} levels, so its images have sides that {factor} divides; {height}x{width} was given"
+        )
 
 
 def _each(t: Tensor | int, like: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from gentoolkit.engine.trained import load_reference
 from gentoolkit.engine.world import World
 from gentoolkit.registry import Component, GentoolError
 
-from .ddgan import START, Size, sides
+from .ddgan import START, Size, levels_fit, sides
 from .ddgan_layout import discriminator_layout, generator_layout
 from .ddgan_weights import discriminator_state, generator_state
 from .tensor_file import TensorFile
@@ -65,6 +65,7 @@ def import_run(
     layout = generator_layout(file.path, file.shapes, fir)
     states = {"denoiser": generator_state(file, layout)}
     size = sides(image_size)
+    levels_fit(file.path, layout, *size)
     judge = TimeConv(preset="small" if max(size) <= LARGEST_FOR_SMALL else "large")
     if discriminator is not None:
         judged = TensorFile(discriminator)

@@ -101,7 +101,7 @@ def test_mistakes_leave_nothing_behind(tmp_path, judge):
     published.discriminator(grey, x, torch.zeros(2, dtype=torch.int64), x, width=4, embedding=16)
     torch.save(grey.file(), tmp_path / "grey.pth")
     for said, arguments in (
-        ("sides divisible by 2", (STORED, 15, 4)),
+        ("sides that 2 divides; 15x15 was given", (STORED, 15, 4)),
         ("images of 1 channels", (STORED, 16, 4, tmp_path / "run", tmp_path / "grey.pth")),
         ("holds a discriminator", (judge, 16, 4)),
         ("has shape", (STORED, 16, 4, tmp_path / "run", None, ["model.denoiser.width=16"])),
