@@ -70,7 +70,8 @@ def restore(
     for player in players:
         before, now = optimizers.get(player.update.name), player.update.optimizer.name
         if before != now:
-            changed.append(f"update '{player.update.name}' was trained with {before}; its {now} starts anew")
+            said = f"was trained with {before}" if before else "has no optimizer in the checkpoint"
+            changed.append(f"update '{player.update.name}' {said}; its {now} starts anew")
             continue
         prefix = f"optimizer/{player.update.name}/"
         weights = dict(player.named)
