@@ -5,6 +5,7 @@ environment.json versions, machine, command line of each start
 data.json        number of items, fingerprint, class counts
 metrics.jsonl    the log
 results.jsonl    what it was measured to be, a line per metric
+origin.json      of weights that others released: their files and licence
 checkpoints/     step-00001000/ with COMMIT.json
 local/           copies of [local] modules
 """
@@ -28,6 +29,7 @@ from gentoolkit.registry import GentoolError
 from .checkpoints import write_whole
 
 RESULTS = "results.jsonl"
+ORIGIN = "origin.json"
 RECIPE, ENVIRONMENT, DATA, METRICS, CHECKPOINTS = (
     "recipe.toml",
     "environment.json",

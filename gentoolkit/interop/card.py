@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gentoolkit.engine.folder import RESULTS
+from gentoolkit.engine.folder import ORIGIN, RESULTS
 from gentoolkit.engine.trained import TrainedRun
+from gentoolkit.registry import GentoolError
+
+TRAINED = "A generative model trained with gentoolkit."
 
 
 def card(trained: TrainedRun) -> str:
@@ -28,7 +31,10 @@ def card(trained: TrainedRun) -> str:
         ("weights", "averaged over the training"),
         ("run", f"`{trained.loaded.run_id}`"),
     ]
-    lines = [f"# {trained.name}", "", "A generative model trained with gentoolkit.", "", "| | |", "|---|---|"]
+    origin = released(trained)
+    said = "A generative model made with gentoolkit of weights that others released." if origin else TRAINED
+    lines = [f"# {trained.name}", "", said, "", "| | |", "|---|---|"]
+    rows += origin
     lines += [f"| {name} | {value} |" for name, value in rows]
     if measured := results(trained):
         lines += ["", "## Measured", "", "| metric | value | protocol |", "|---|---|---|"]
@@ -55,6 +61,23 @@ def card(trained: TrainedRun) -> str:
     if data.citation:
         lines += ["", "## Citation of the data", "", data.citation]
     return "\n".join(lines) + "\n"
+
+
+def released(trained: TrainedRun) -> list[tuple[str, str]]:
+    """Where an imported run's weights are from, and their licence.
+
+    Raises:
+        GentoolError: the run's folder says so in words that cannot be read, and a card must not leave a licence out.
+    """
+    path = trained.folder / ORIGIN
+    if not path.is_file():
+        return []
+    try:
+        found = json.loads(path.read_text())
+        files = [(f"released weights `{name}`", f"sha256 `{sha256}`") for name, sha256 in found["files"].items()]
+        return [*files, ("licence of these weights", str(found["licence"]))]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GentoolError(f"{path}, which says where the weights are from, cannot be read; import them again") from error
 
 
 def results(trained: TrainedRun) -> list[tuple[str, str, str]]:

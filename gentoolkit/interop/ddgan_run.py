@@ -1,11 +1,13 @@
 """DDGAN's released weights as a run folder, which `sample` and `evaluate` take like any other, and `train` goes on from.
 
-The folder holds a resolved recipe and a committed checkpoint of step 0. The released generator is an average, and stands
-for both the average and the raw weights. Without a discriminator's file the folder gets a fresh one; optimizers start anew.
+The folder holds a resolved recipe, a committed checkpoint of step 0, and where its weights are from. The released generator is
+an average, and stands for both the average and the raw weights. Without a discriminator's file the folder gets a fresh one;
+optimizers start anew.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,11 @@ from .ddgan import START, Size, levels_fit, sides
 from .ddgan_layout import discriminator_layout, generator_layout
 from .ddgan_weights import discriminator_state, generator_state
 from .tensor_file import TensorFile
+
+LICENCE = (
+    "NVIDIA Source Code License for what DDGAN's authors released and what derives from it: non-commercial use (research and "
+    "evaluation) only"
+)
 
 LARGEST_FOR_SMALL = 64
 """Sides from which on a fresh discriminator is the large one."""
@@ -95,6 +102,8 @@ def import_run(
     about = {"optimizers": {}, "versions": {"torch": torch.__version__}}
     checkpoints.save(home / folder.CHECKPOINTS, 0, saved, World(0, 1, torch.device("cpu")), about)
     folder.record_start(home, 0, 1, "cpu")
+    files = {Path(name).name: checkpoints.digest(Path(name)) for name in (path, discriminator) if name is not None}
+    checkpoints.write_whole(home / folder.ORIGIN, json.dumps({"files": files, "licence": LICENCE}, indent=1))
     loaded.write(home)
     return home
 

@@ -73,6 +73,21 @@ def test_the_discriminator_goes_into_it(tmp_path, judge):
     assert (found.width, found.preset, found.stddev_layout, found.embedding) == (4, "small", "reference", 16)
 
 
+def test_an_exported_model_carries_origin_and_licence(tmp_path, judge):
+    where = import_run(STORED, 16, 4, tmp_path / "run", judge)
+    card = (gentoolkit.export(where, tmp_path / "model") / "README.md").read_text()
+    assert "trained with gentoolkit" not in card
+    for file in (STORED, judge):
+        assert f"| released weights `{file.name}` | sha256 `{checkpoints.digest(file)}` |" in card
+    assert "| licence of these weights | NVIDIA Source Code License" in card
+    assert "non-commercial" in card
+    assert gentoolkit.load(tmp_path / "model").sample(2, seed=0).equal(gentoolkit.load(where).sample(2, seed=0))
+    (where / "origin.json").write_text('{"files": {}}')
+    with pytest.raises(GentoolError, match=r"origin.json, which says where the weights are from, cannot be read"):
+        gentoolkit.export(where, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_training_goes_on_from_it(tmp_path, judge, pictures, capsys):
     where = import_run(
         STORED, 16, 4, tmp_path / "run", judge, [f"data.source={pictures}", "training.batch_size=4", "sampler.batch=4"]
