@@ -41,6 +41,15 @@ def test_a_shipped_recipe_survives_python(name):
     assert (again.recipe, again.run_id) == (first.recipe, first.run_id)
 
 
+@pytest.mark.parametrize("name", ["fig6/gan", "fig6/wgan_gp"])
+def test_the_gans_of_fig_6_see_neither_x_1_nor_our_noise(name):
+    recipe = load(name).recipe
+    assert recipe.process.steps == 1
+    assert not recipe.model.denoiser.sees_x_t
+    assert not recipe.method.discriminator.sees_x_t
+    assert recipe.method.augmentations == {}
+
+
 @pytest.mark.parametrize(
     ("argument", "said", "hint"),
     [
