@@ -6,6 +6,7 @@ Noise is keyed by (seed, i); and since rounding depends on the shape of a batch,
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from gentoolkit.components.model import Condition, StepModel
 from gentoolkit.components.samplers.state import State, states
 from gentoolkit.diffusion import Draw
-from gentoolkit.registry import Facts
+from gentoolkit.registry import Facts, GentoolError
 
 
 def sampling_draw(seed: int, first: int, stop: int, model: StepModel) -> Draw:
@@ -31,6 +32,21 @@ def classes_of(seed: int, first: int, stop: int, classes: int, counts: Sequence[
     u = Draw((seed, "classes"), first, stop, dtype=torch.float64).uniform("y")
     edges = (weights / weights.sum()).cumsum(0)
     return torch.searchsorted(edges, u, right=True).clamp(max=classes - 1)
+
+
+def whole_number(value: Any, what: str, least: int) -> int:
+    """`value` as an int; noise is keyed by how a number is written, and numpy writes its own differently.
+
+    Raises:
+        GentoolError: it is no whole number, or less than `least`.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise GentoolError(f"{what} is a whole number, not {value!r}") from None
+    if number < least:
+        raise GentoolError(f"{what} is {least} or more, not {number}")
+    return number
 
 
 @torch.no_grad()
@@ -58,7 +74,11 @@ def draw_chunks(
     Args:
         y: classes `[n]`; drawn with frequencies `counts` where the model is conditioned and none are given.
         skip: chunks that need not be made.
+
+    Raises:
+        GentoolError: the seed is no whole number from 0 on.
     """
+    seed = whole_number(seed, "a seed", 0)
     training = model.training
     model.eval()
     try:

@@ -6,11 +6,13 @@ x = run.sample(64, seed=0)          # [64, 1, 8, 8]
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ from . import checkpoints, folder
 from .assemble import build, build_model, without_memory
 from .learned import copy_into, fits
 from .loop import DTYPES
-from .sampling import draw_chunks
+from .sampling import draw_chunks, whole_number
 from .world import World, choose_device
 
 
@@ -113,10 +115,9 @@ class TrainedRun:
             `[n, *shape]` on the CPU, images in [-1, 1].
 
         Raises:
-            GentoolError: classes are asked of an unconditional model, or do not fit.
+            GentoolError: a number is none, or classes are asked of an unconditional model or do not fit.
         """
-        if n < 1:
-            raise GentoolError(f"at least one sample must be asked for, not {n}")
+        n = whole_number(n, "the number of samples", 1)
         labels = self.labels(n, y)
         counts = None if labels is not None else self.label_counts
         chunks = draw_chunks(self.model, self.sampler, self.facts, n, seed, self.batch, labels, counts)
@@ -129,10 +130,14 @@ class TrainedRun:
         classes = self.facts.classes
         if classes is None:
             raise GentoolError('this model knows no classes; train it with model.condition = "class"')
-        labels = torch.as_tensor([y] * n if isinstance(y, int) else list(y), dtype=torch.int64)
-        if labels.shape != (n,) or int(labels.min()) < 0 or int(labels.max()) >= classes:
-            raise GentoolError(f"y must be {n} classes from 0 to {classes - 1}")
-        return labels
+        try:
+            one: Any = y
+            asked = [operator.index(k) for k in one] if numpy.ndim(one) else [operator.index(one)] * n
+        except (TypeError, ValueError):
+            asked = []
+        if len(asked) != n or min(asked) < 0 or max(asked) >= classes:
+            raise GentoolError(f"y must be a class from 0 to {classes - 1}, or {n} of them")
+        return torch.tensor(asked, dtype=torch.int64)
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
@@ -159,7 +164,7 @@ def run_folder(path: str | Path) -> Path:
     """
     found = Path(path)
     if not is_exported(found) and not (found / folder.RECIPE).is_file():
-        near = Path("runs") / found.with_suffix("").name
+        near = Path("runs") / found.stem
         hint = f"; did you mean {near}?" if (near / folder.RECIPE).is_file() else ""
         raise GentoolError(f"{path} is no run folder: it has no {folder.RECIPE}{hint}")
     return found

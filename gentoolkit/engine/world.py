@@ -62,8 +62,10 @@ def choose_device(asked: str) -> torch.device:
     """The device for `auto`, `cpu` or `cuda`.
 
     Raises:
-        GentoolError: CUDA was asked for and is not there.
+        GentoolError: it is none of these, or CUDA was asked for and is not there.
     """
+    if asked not in ("auto", "cpu", "cuda"):
+        raise GentoolError(f"a device is 'auto', 'cpu' or 'cuda', not {asked!r}")
     if asked == "cuda" and not torch.cuda.is_available():
         raise GentoolError('device "cuda" was asked for, but torch sees no CUDA device here; use "auto" or "cpu"')
     if asked == "cpu" or not torch.cuda.is_available():

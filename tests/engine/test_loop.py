@@ -25,6 +25,7 @@ from gentoolkit.engine.feed import Order, Positions
 from gentoolkit.engine.loop import Diverged
 from gentoolkit.engine.train import train
 from gentoolkit.recipe.tree import Ema
+from gentoolkit.registry import GentoolError
 
 from . import tiny
 
@@ -228,3 +229,61 @@ def test_sample_i_depends_on_seed_and_i_alone(tmp_path: Path) -> None:
     assert not torch.equal(run.sample(11, seed=4), many[:11])
     assert torch.equal(gentoolkit.load(tmp_path / "run").sample(20, seed=3), many)
     assert not torch.equal(gentoolkit.load(tmp_path / "run", weights="raw").sample(20, seed=3), many)
+
+
+def test_numbers_of_numpy_draw_the_same_samples(tmp_path: Path) -> None:
+    train(tiny.recipe("ddpm", tmp_path / "run", steps=2), quiet=True)
+    run = gentoolkit.load(tmp_path / "run")
+    assert torch.equal(run.sample(np.int64(5), seed=np.int64(3)), run.sample(5, seed=3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"n": 1.5}, r"the number of samples is a whole number, not 1\.5"),
+        ({"n": 0}, "the number of samples is 1 or more, not 0"),
+        ({"seed": None}, "a seed is a whole number, not None"),
+        ({"seed": 1.0}, r"a seed is a whole number, not 1\.0"),
+        ({"seed": -1}, "a seed is 0 or more, not -1"),
+        ({"y": "3"}, "y must be a class from 0 to 9, or 2 of them"),
+        ({"y": [1.5, 2]}, "y must be a class"),
+        ({"y": [None, 1]}, "y must be a class"),
+        ({"y": [[1, 2]]}, "y must be a class"),
+        ({"y": [[1, 2], 3]}, "y must be a class"),
+        ({"y": [1, 10**30]}, "y must be a class"),
+        ({"y": []}, "y must be a class"),
+    ],
+)
+def test_what_cannot_be_sampled_is_said(classes: Path, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(GentoolError, match=said):
+        gentoolkit.load(classes).sample(**{"n": 2, **arguments})
+
+
+def test_a_class_may_be_any_whole_number(classes: Path) -> None:
+    run = gentoolkit.load(classes)
+    wanted = run.sample(2, y=[3, 3])
+    for y in (3, np.int64(3), np.array([3, 3]), torch.tensor(3), torch.tensor([3, 3])):
+        assert torch.equal(run.sample(2, y=y), wanted)
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that knows ten classes."""
+    folder = tmp_path_factory.mktemp("classes") / "run"
+    table = tiny.recipe("ddpm", folder, steps=2)
+    network = {"use": "unet", "width": 4, "mults": [1]}
+    model = {**table["model"], "denoiser": network, "condition": "class"}
+    train({**table, "data": "digits", "model": model}, quiet=True)
+    return folder
+
+
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_folder_without_a_name_is_no_run(path: str) -> None:
+    with pytest.raises(GentoolError, match="is no run folder"):
+        gentoolkit.load(path)
+
+
+def test_an_unknown_device_is_refused(tmp_path: Path) -> None:
+    train(tiny.recipe("ddpm", tmp_path / "run", steps=2), quiet=True)
+    with pytest.raises(GentoolError, match="a device is 'auto', 'cpu' or 'cuda', not 'tpu'"):
+        gentoolkit.load(tmp_path / "run", device="tpu")
