@@ -6,6 +6,7 @@ The user's mistakes end as one message and exit code 2, never as a traceback; ou
 from __future__ import annotations
 
 import contextlib
+import errno
 import keyword
 import os
 import sys
@@ -101,6 +102,9 @@ def report(error: Exception) -> int:
         who = "" if rank == "0" else f"[process {rank}] "
         print(who + (text if text.startswith("error:") else f"error: {text}"), file=sys.stderr)
         return getattr(error, "exit_code", 2)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        print(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
     where = f"{type(error).__module__}.{type(error).__name__}".removeprefix("builtins.")
     print(
         f"internal error: {where}: {error}\nThis is a fault of gentoolkit or of a plugin, not yours; "

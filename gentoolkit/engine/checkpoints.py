@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 
 from gentoolkit.registry import GentoolError
 
@@ -86,15 +87,38 @@ def save(folder: Path, step: int, state: dict[str, Tensor], world: World, about:
         state: tensors by name.
         world: this process.
         about: what else the commit records.
+
+    Raises:
+        GentoolError: it cannot be written; what there was of it is deleted, to leave room.
     """
     path = world_agreed_folder(folder, step, world)
-    with quiet():
-        dcp.save(state, checkpoint_id=str(path), no_dist=world.size == 1)
-    if world.first:
-        files = {f.name: {"size": f.stat().st_size, "sha256": digest(f)} for f in sorted(path.iterdir()) if f.is_file()}
-        write_whole(path / COMMIT, json.dumps({"step": step, **about, "files": files}, indent=1))
+    try:
+        with quiet():
+            dcp.save(state, checkpoint_id=str(path), no_dist=world.size == 1)
+        if world.first:
+            files = {f.name: {"size": f.stat().st_size, "sha256": digest(f)} for f in sorted(path.iterdir()) if f.is_file()}
+            write_whole(path / COMMIT, json.dumps({"step": step, **about, "files": files}, indent=1))
+    except (OSError, CheckpointException) as error:
+        if world.first:
+            shutil.rmtree(path, ignore_errors=True)
+        raise GentoolError(
+            f"{path} cannot be written: {reason(error)}; once it can, the same command goes on from the checkpoint before"
+        ) from error
     world.barrier()
     return path
+
+
+def reason(error: BaseException) -> str:
+    """Why a checkpoint could not be written or read: the system's words, found below torch's report of all processes."""
+    found: BaseException | None = error
+    if isinstance(error, CheckpointException):
+        found = next((inner for inner, _ in error.failures.values()), error)
+    plain = str(found).partition("\n")[0]
+    while found is not None:
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        found = found.__cause__ or found.__context__
+    return plain
 
 
 def world_agreed_folder(folder: Path, step: int, world: World) -> Path:
@@ -129,8 +153,8 @@ def load(path: Path, world: World, only: str = "") -> tuple[dict[str, Any], dict
         with quiet():
             dcp.load(state, storage_reader=reader, no_dist=world.size == 1)
         commit: dict[str, Any] = json.loads((path / COMMIT).read_text())
-    except Exception as error:
-        raise GentoolError(f"{path} cannot be loaded: {error}") from error
+    except (Exception, CheckpointException) as error:
+        raise GentoolError(f"{path} cannot be loaded: {reason(error)}") from error
     return commit, state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -185,7 +186,8 @@ def test_sampling_mistakes(here: Path, capsys: pytest.CaptureFixture[str]) -> No
         (("-o", "nowhere/x.png"), "the folder nowhere does not exist"),
         (("-o", "runs.png"), "runs.png is a folder"),
         (("--y", "ten"), "whole numbers"),
-        (("--y", "10"), "classes from 0 to 9"),
+        (("--y", "10"), "class from 0 to 9"),
+        (("--y", "99999999999999999999"), "class from 0 to 9"),
     ):
         code, _, err = gentool(capsys, "sample", "runs/tiny", *arguments)
         assert (code, said in err, "Traceback" in err) == (2, True, False), err
@@ -238,6 +240,18 @@ def test_an_error_of_ours_is_code_1_and_no_traceback(
     assert code == 1
     assert "internal error: ZeroDivisionError: a fault" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["runs/tiny/metrics.jsonl", None])
+def test_a_full_disk_is_no_fault_of_ours(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    def full(*arguments: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", name)
+
+    monkeypatch.setattr("gentoolkit.engine.train.train", full)
+    code, _, err = gentool(capsys, "train", "tiny.toml")
+    assert (code, err) == (2, f"error: {name or 'a file'} cannot be written: No space left on device\n")
 
 
 def test_explain_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:

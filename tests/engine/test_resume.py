@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import gentoolkit
 from gentoolkit.engine import checkpoints, journal
 from gentoolkit.engine.train import train
+from gentoolkit.engine.world import World
 from gentoolkit.registry import GentoolError
 
 from . import tiny
@@ -185,3 +188,24 @@ def test_what_a_new_regularizer_keeps_track_of_starts_anew_and_says_so(
     train(table, allow_change=True, quiet=True)
     assert "what 'lecam' keeps track of is not in the checkpoint; it starts anew" in capsys.readouterr().err
     assert float(tiny.state(tmp_path / "run")[1]["running/lecam/updates"]) == 4
+
+
+def test_a_checkpoint_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    here = World(0, 1, torch.device("cpu"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(GentoolError, match=r"step-00000001 cannot be written: File too large; once it can") as caught:
+            checkpoints.save(tmp_path, 1, {"x": torch.zeros(100_000)}, here, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_torch_cannot_read_is_a_message(tmp_path: Path) -> None:
+    here = World(0, 1, torch.device("cpu"))
+    path = checkpoints.save(tmp_path, 1, {"x": torch.zeros(10)}, here, {})
+    next(path.glob("*.distcp")).unlink()
+    with pytest.raises(GentoolError, match="step-00000001 cannot be loaded: No such file or directory"):
+        checkpoints.load(path, here)
