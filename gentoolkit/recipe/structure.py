@@ -84,7 +84,8 @@ def mistakes(error: BaseException, keys: Keys = ()) -> Iterator[tuple[Keys, Mist
 
 def _problem(tree: Table, keys: Keys, m: Mistake) -> Problem:
     origin, _ = closest(tree, keys)
-    hint = m.hint.replace("{path}", join_key(keys)) if m.hint.startswith("[{path}") else m.hint
+    table = keys[:-1] if keys[-1:] == ("use",) else keys
+    hint = m.hint.replace("{path}", join_key(table)) if m.hint.startswith("[{path}") else m.hint
     return Problem(m.sentence, keys, origin, m.label, m.notes, hint)
 
 
@@ -166,7 +167,7 @@ class Structuring:
             if node is None and option.default is REQUIRED:
                 raise Absent(f"{owner} needs a table [{option.name}]", f"[{option.name}]: {option.help}")
             if isinstance(node, Leaf) or (node is not None and isinstance(node.entries.get("use"), Leaf)):
-                raise Mistake(f"[{option.name}] is a table of options, without `use`", f"this is {got(plain(node))}")
+                raise _only_named(node, f"[{option.name}] is a table of options, without `use`")
             return self.options(option.type, node or Table(origin=DEFAULT), f"[{option.name}]")
         if node is None:
             return self.value(option, _absent(option, owner), owner)
@@ -197,7 +198,7 @@ class Structuring:
             raise Mistake(f"a table of {slot.slot}s by name is missing", option.help)
         if isinstance(node, Leaf) or isinstance(node.entries.get("use"), Leaf):
             sentence = f"'{option.name}' holds named tables, one per {slot.slot}"
-            raise Mistake(sentence, f"this is {got(plain(node))}", f"[{{path}}.my_{slot.slot}] with `use` below it")
+            raise _only_named(node, sentence, f"[{{path}}.my_{slot.slot}] with `use` below it")
         made: dict[str, Any] = {}
         errors: list[Exception] = []
         for name, below in node.entries.items():
@@ -254,6 +255,13 @@ class Structuring:
             near = nearest(made, choices) if isinstance(made, str) else []
             raise Mistake(f"{what} {complaint}", f"this is {got(made)}", f'{option.name} = "{near[0]}"' if near else "")
         return made
+
+
+def _only_named(node: Node, sentence: str, hint: str = "") -> Exception:
+    """The mistake of a name where there can be none: told of the name, whatever lower layers have in the table."""
+    if isinstance(node, Leaf):
+        return Mistake(sentence, f"this is {got(plain(node))}", hint)
+    return Incomplete("no table", [_noted(Mistake(sentence, f"this is {got(node.use)}", hint), "use")], dict)
 
 
 def _over_default(default: Any, node: Node | None) -> Node | None:

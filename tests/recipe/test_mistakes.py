@@ -41,6 +41,8 @@ CASES: dict[str, tuple] = {
     "array_of_tables": (GOOD + "[[method.regularizers]]\nuse = 'r1'\n",),
     "table_without_names": (GOOD + "[method.regularizers]\nuse = 'r1'\n",),
     "section_is_a_name": ("training = 'long'\n" + changed("[training]\nsteps = 1000\nbatch_size = 32\n", ""),),
+    "section_is_a_name_over_a_table": ("extends = 'b.toml'\nmodel = 'net'\n", {}, {"b": GOOD}),
+    "argument_names_a_section": (GOOD, {"overrides": ["model=net", "method.regularizers=r1"]}),
     "discriminator_under_simple": (changed('"gan"', '"simple"'),),
     "text_for_bool": (changed("width = 32", "attention = 'false'"),),
     "text_for_number": (changed("steps = 1000", 'steps = "1000"'),),
