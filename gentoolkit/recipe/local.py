@@ -49,9 +49,8 @@ class _Components:
     def gentoolkit_register(self, registry: Registrar) -> None:
         """All component classes that the files define."""
         for module in self.modules:
-            for cls in list(vars(module).values()):
-                if _is_component(cls, module):
-                    registry.add(cls.slot, cls.__name__, cls, (cls.__doc__ or "").strip().partition("\n")[0])
+            for cls in _components(module):
+                registry.add(cls.slot, cls.__name__, cls, (cls.__doc__ or "").strip().partition("\n")[0])
 
 
 def load_local(tree: Table, trusted: bool | None = None, recipe: Path | None = None) -> tuple[LocalFile, ...]:
@@ -88,6 +87,7 @@ def load_local(tree: Table, trusted: bool | None = None, recipe: Path | None = N
             said = str(error) if isinstance(error, GentoolError) else f"{shown(path)} cannot be read"
             label = "" if isinstance(error, GentoolError) else getattr(error, "strerror", None) or str(error)
             problems.append(Problem(said, ("local", "modules"), origin, label))
+    problems += [] if problems else _twice(modules, files, wanted[0][1] if wanted else None)
     if modules and not problems:
         registry.add_module("local", _Components(modules), ", ".join(shown(f.path) for f in files))
         plugin = registry.plugins["local"]
@@ -130,7 +130,8 @@ def _wanted(tree: Table) -> list[tuple[Path, Origin]]:
     node: Node | None = at(tree, keys)
     if not isinstance(node, Leaf) or not isinstance(node.value, list):
         return []
-    return [(Path(anchored(v, node.folder)), node.origin) for v in node.value if isinstance(v, str) and v]
+    paths = dict.fromkeys(Path(anchored(v, node.folder)) for v in node.value if isinstance(v, str) and v)
+    return [(path, node.origin) for path in paths]
 
 
 def _module(path: Path, data: bytes, sha256: str) -> ModuleType:
@@ -160,6 +161,25 @@ def _where(error: BaseException, path: Path) -> str:
         return f"{shown(path)}:{error.lineno}"
     numbers = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     return f"{shown(path)}:{numbers[-1]}" if numbers else shown(path)
+
+
+def _twice(modules: Sequence[ModuleType], files: Sequence[LocalFile], origin: Origin | None) -> list[Problem]:
+    """What two of the files define."""
+    found: list[Problem] = []
+    homes: dict[tuple[str, str], str] = {}
+    for module, file in zip(modules, files, strict=True):
+        for cls in _components(module):
+            here = shown(file.path)
+            other = homes.setdefault((cls.slot, cls.__name__), here)
+            if other != here:
+                told = f"{other} and {here} both define {cls.slot} '{cls.__name__}'"
+                found.append(Problem(told, ("local", "modules"), origin, hint="another name for one of them"))
+    return found
+
+
+def _components(module: ModuleType) -> list[Any]:
+    """The component classes that a file defines, each once, whatever other names it has there."""
+    return list(dict.fromkeys(cls for cls in vars(module).values() if _is_component(cls, module)))
 
 
 def _is_component(cls: Any, module: ModuleType) -> bool:

@@ -123,8 +123,15 @@ def test_files_that_cannot_be_used(write, code, content, message):
 
 def test_two_files_with_one_class_are_refused(write, code, tmp_path):
     (tmp_path / "net.py").write_text(CODE)
-    with pytest.raises(RecipeError, match="denoiser 'local/MyNet@1' is registered twice"):
+    with pytest.raises(RecipeError, match="error: mine/net.py and net.py both define denoiser 'MyNet'"):
         load(write(RECIPE.replace("['mine/net.py']", "['mine/net.py', 'net.py']")))
+
+
+def test_a_file_named_twice_and_a_class_of_two_names_are_no_mistake(write, code):
+    code.write_text(CODE + "\n\nOther = MyNet\n")
+    made = load(write(RECIPE.replace("['mine/net.py']", "['mine/net.py', 'mine/net.py']")))
+    assert [f.path for f in made.local] == [code]
+    assert [e.name for e in get_registry().entries("denoiser", only="local")] == ["local/MyNet"]
 
 
 @pytest.mark.parametrize("modules", ["3", "[3]", "'mine/net.py'"])
