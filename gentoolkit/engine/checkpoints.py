@@ -99,10 +99,12 @@ def save(folder: Path, step: int, state: dict[str, Tensor], world: World, about:
             files = {f.name: {"size": f.stat().st_size, "sha256": digest(f)} for f in sorted(path.iterdir()) if f.is_file()}
             write_whole(path / COMMIT, json.dumps({"step": step, **about, "files": files}, indent=1))
     except (OSError, CheckpointException) as error:
+        free = shutil.disk_usage(folder).free / 2**20  # torch does not always pass on that the disk is full
         if world.first:
             shutil.rmtree(path, ignore_errors=True)
         raise GentoolError(
-            f"{path} cannot be written: {reason(error)}; once it can, the same command goes on from the checkpoint before"
+            f"{path} cannot be written: {reason(error)} ({free:,.0f} MiB were free); "
+            "once it can, the same command goes on from the checkpoint before"
         ) from error
     world.barrier()
     return path
