@@ -123,7 +123,7 @@ def test_files_that_cannot_be_used(write, code, content, message):
 
 def test_two_files_with_one_class_are_refused(write, code, tmp_path):
     (tmp_path / "net.py").write_text(CODE)
-    with pytest.raises(RecipeError, match="error: mine/net.py and net.py both define denoiser 'MyNet'"):
+    with pytest.raises(RecipeError, match=r"error: mine/net\.py and net\.py both define denoiser 'MyNet'"):
         load(write(RECIPE.replace("['mine/net.py']", "['mine/net.py', 'net.py']")))
 
 
