@@ -56,7 +56,7 @@ TestBuiltin = plugin_contract(
         "data cifar10": [{"source": FILES["cifar10"]}, {"source": FILES["cifar10"], "classes": 0, "flip": True}],
         "data celeba-hq": {"source": FILES["celeba-hq"], "size": 8, "images": 10, "flip": True},
         "data lsun-church": {"source": FILES["lsun-church"], "size": 8, "images": 0},
-        "denoiser mlp": [SMALL, {**SMALL, "bias_spread": 3.0}],
+        "denoiser mlp": SMALL,
         "denoiser unet": [{"width": 8, "mults": [1], "attention": [0]}, {"width": 4, "mults": [1, 2], "blocks": 2}],
         "denoiser ncsnpp": [
             {"width": 4, "mults": [1, 2], "blocks": 1},

@@ -21,11 +21,6 @@ class MLP(Denoiser):
     depth: int = opt(3, "hidden layers", ge=1)
     time_input: str = opt("time", "what of t is concatenated", choices=("time", "step", "log_snr"))
     sees_x_t: bool = opt(True, "whether x_t is concatenated; without it, at T = 1, it is the generator of a plain GAN")
-    bias_spread: float = opt(
-        1.0,
-        "how many times as wide as torch's the first layer's biases start; at 1 a network learns least near the origin",
-        ge=0,
-    )
 
     def check(self, facts: Facts) -> Iterable[Complaint]:
         """Without x_t there must be a latent, and one step."""

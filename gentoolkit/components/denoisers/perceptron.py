@@ -25,11 +25,7 @@ class MLPDenoiser(nn.Module):
         # One class more than there are labels: the last one stands for a hidden label.
         conditions = 1 + (facts.w or 0) + (0 if facts.classes is None else facts.classes + 1)
         self.net = Perceptron(
-            dims + conditions,
-            config.width,
-            config.depth,
-            nn.Linear(config.width, torch.Size(self.shape).numel()),
-            config.bias_spread,
+            dims + conditions, config.width, config.depth, nn.Linear(config.width, torch.Size(self.shape).numel())
         )
 
     def forward(self, x_t: Tensor, level: Level, condition: Condition) -> Tensor:

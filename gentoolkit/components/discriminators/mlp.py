@@ -20,11 +20,6 @@ class MLP(Discriminator):
     depth: int = opt(3, "hidden layers", ge=1)
     time_input: str = opt("time", "what of t is concatenated", choices=("time", "step", "log_snr"))
     sees_x_t: bool = opt(True, "whether x_t is concatenated; without it, at T = 1, it is the discriminator of a plain GAN")
-    bias_spread: float = opt(
-        1.0,
-        "how many times as wide as torch's the first layer's biases start; at 1 a network learns least near the origin",
-        ge=0,
-    )
 
     def note(self, facts: Facts) -> Iterable[tuple[str, str]]:
         """What is lost without x_t."""

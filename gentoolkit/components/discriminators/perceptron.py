@@ -24,11 +24,7 @@ class MLPDiscriminator(nn.Module):
         classes = 0 if facts.classes is None else facts.classes + 1
         # The last layer starts at zero, so that D starts undecided: its loss is 2 ln 2.
         self.net = Perceptron(
-            (1 + config.sees_x_t) * dims + 1 + classes,
-            config.width,
-            config.depth,
-            ZeroLinear(config.width, 1),
-            config.bias_spread,
+            (1 + config.sees_x_t) * dims + 1 + classes, config.width, config.depth, ZeroLinear(config.width, 1)
         )
 
     def forward(self, x_prev: Tensor, x_t: Tensor, level: Level, condition: Condition) -> Tensor:

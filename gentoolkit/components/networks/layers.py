@@ -13,12 +13,11 @@ class Perceptron(nn.Module):
     """`depth` linear layers of `width` units, each followed by LeakyReLU(0.2), and the linear layer `out`.
 
     The first and the last layer see coordinates, whose third digit counts; they stay in full precision under autocast.
-    `bias_spread` is how many times as wide as torch's the first layer's biases start.
     """
 
-    def __init__(self, inputs: int, width: int, depth: int, out: nn.Linear, bias_spread: float = 1.0) -> None:
+    def __init__(self, inputs: int, width: int, depth: int, out: nn.Linear) -> None:
         super().__init__()
-        self.first = SpreadLinear(inputs, width, bias_spread)
+        self.first = nn.Linear(inputs, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.out = out
 
@@ -31,20 +30,6 @@ class Perceptron(nn.Module):
         with full_precision(x.device):
             result: Tensor = self.out(h.to(x.dtype))
             return result
-
-
-class SpreadLinear(nn.Linear):
-    """A linear layer whose biases start `spread` times as wide as torch's."""
-
-    def __init__(self, inputs: int, outputs: int, spread: float) -> None:
-        self.spread = spread
-        super().__init__(inputs, outputs)
-
-    def reset_parameters(self) -> None:
-        """Torch's own start, the biases widened."""
-        super().reset_parameters()
-        with torch.no_grad():
-            self.bias.mul_(self.spread)
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[None]:

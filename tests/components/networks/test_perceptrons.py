@@ -181,16 +181,3 @@ def test_a_denoiser_without_x_t_needs_a_latent_and_takes_one_step():
     assert not list(Denoiser().check(tiny_facts()))
     assert [option for option, _ in Discriminator(sees_x_t=False).note(tiny_facts(latent=3))] == ["sees_x_t"]
     assert not list(Discriminator(sees_x_t=False).note(tiny_facts(steps=1)))
-
-
-@pytest.mark.parametrize("config", [Denoiser, Discriminator])
-def test_the_first_layers_biases_start_as_wide_as_asked(config):
-    def first(spread):
-        torch.manual_seed(0)
-        return config(width=8, depth=2, bias_spread=spread).build(tiny_facts(), {}).net
-
-    plain, wide = first(1.0), first(3.0)
-    assert torch.equal(wide.first.bias, 3 * plain.first.bias)
-    assert torch.equal(wide.first.weight, plain.first.weight)
-    assert torch.equal(wide.hidden[0].bias, plain.hidden[0].bias)
-    assert not first(0.0).first.bias.any()
