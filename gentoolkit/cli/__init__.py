@@ -102,6 +102,13 @@ def report(error: Exception) -> int:
         who = "" if rank == "0" else f"[process {rank}] "
         print(who + (text if text.startswith("error:") else f"error: {text}"), file=sys.stderr)
         return getattr(error, "exit_code", 2)
+    if "DataLoader worker (pid" in str(error):  # torch raises it anywhere in the process, from a signal handler
+        print(
+            "error: a data worker was killed, most often because memory ran out, /dev/shm's among it; checkpoints are intact. "
+            "Take fewer training.workers or a smaller batch, and run the same command again",
+            file=sys.stderr,
+        )
+        return 1
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         print(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}", file=sys.stderr)
         return 2
