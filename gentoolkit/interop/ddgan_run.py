@@ -19,9 +19,9 @@ from gentoolkit import recipe as recipes
 from gentoolkit.components.discriminators.time_conv import TimeConv
 from gentoolkit.engine import checkpoints, folder
 from gentoolkit.engine.assemble import assemble
-from gentoolkit.engine.learned import copy_into
 from gentoolkit.engine.trained import load_reference
 from gentoolkit.engine.world import World
+from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Component, GentoolError
 
 from .ddgan import START, Size, levels_fit, sides
@@ -92,6 +92,7 @@ def import_run(
         "run": {"name": home.name},
     }
     loaded = recipes.load(table, overrides)
+    unchanged(recipes.load(table).recipe, loaded.recipe, path, discriminator)
     assembly = assemble(loaded.recipe, loaded.facts, load_reference)
     saved: dict[str, Tensor] = {}
     for net in assembly.plan.nets:
@@ -108,14 +109,27 @@ def import_run(
     return home
 
 
-def fill(module: nn.Module, state: Mapping[str, Tensor] | None) -> None:
-    """Put a file's tensors into a net that the recipe built; None leaves it fresh.
+def unchanged(files: Recipe, asked: Recipe, generator: str | Path, discriminator: str | Path | None) -> None:
+    """Overrides leave alone what the files decide.
 
     Raises:
-        GentoolError: they do not fit, as when an override changed the network.
+        GentoolError: they do not.
     """
+    for name in ("process", "model"):
+        if getattr(files, name) != getattr(asked, name):
+            raise GentoolError(
+                f"[{name}] is what {generator}, --image-size and --steps make it; take {name}.* out of the overrides"
+            )
+    if discriminator is not None and files.method != asked.method:
+        before, after = (getattr(r.method, "discriminator", None) for r in (files, asked))
+        if before != after:
+            raise GentoolError(f"the discriminator is what {discriminator} makes it; take it out of the overrides")
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor] | None) -> None:
+    """Put a file's tensors, all of them, into the net that was built for them; None leaves it fresh."""
     if state is not None:
-        copy_into(module.state_dict(), state, "")
+        module.load_state_dict(state)
 
 
 def _part(use: str, config: Component) -> dict[str, Any]:

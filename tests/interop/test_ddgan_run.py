@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -102,6 +103,23 @@ def test_training_goes_on_from_it(tmp_path, judge, pictures, capsys):
     assert 0 < max(moved) < 1.01e-4  # one step of Adam from the released weights, at the default rate
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.latent.layers=1", "[model] is what"),
+        ("model.denoiser.tanh=false", "[model] is what"),
+        ("model.denoiser.width=16", "[model] is what"),
+        ("process.steps=8", "[process] is what"),
+        ("method.discriminator.stddev_group=2", "the discriminator is what"),
+        ("method=ddpm", "the discriminator is what"),
+    ],
+)
+def test_overrides_leave_the_networks_alone(tmp_path, judge, override, said):
+    with pytest.raises(GentoolError, match=re.escape(said)):
+        import_run(STORED, 16, 4, tmp_path / "run", judge, [override])
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_large_image_gets_a_large_judge(tmp_path):
     """Without a discriminator's file, a fresh one that fits."""
     where = import_run(STORED, (64, 128), 2, tmp_path / "run", None, ["method.discriminator.width=4"])
@@ -120,7 +138,6 @@ def test_mistakes_leave_nothing_behind(tmp_path, judge):
         ("sides that 2 divides; 15x15 was given", (STORED, 15, 4)),
         ("images of 1 channels", (STORED, 16, 4, tmp_path / "run", tmp_path / "grey.pth")),
         ("holds a discriminator", (judge, 16, 4)),
-        ("has shape", (STORED, 16, 4, tmp_path / "run", None, ["model.denoiser.width=16"])),
         ("no option 'hue'", (STORED, 16, 4, tmp_path / "run", None, ["data.hue=3"])),
     ):
         with pytest.raises(GentoolError, match=said):

@@ -10,6 +10,9 @@ from gentoolkit.components.methods import NO_SIGNAL, UNTAUGHT, Method
 from gentoolkit.components.optimizers import Optimizer
 from gentoolkit.registry import Complaint, Facts, component, opt
 
+MOST_LINES = 20
+"""Steps that the deep report shows; of more than these it shows some, closer together near the data."""
+
 
 @component
 class CVAE(Method):
@@ -71,7 +74,11 @@ class CVAE(Method):
         if facts.latent is None:
             return
         yield "what the latent can carry: ½ (SNR_{t-1} - SNR_t) E‖x_0 - E[x_0 | x_t]‖², in nats per sample"
+        T = facts.steps
+        shown = range(1, T + 1) if T <= MOST_LINES else {round(T ** (i / (MOST_LINES - 1))) for i in range(MOST_LINES)}
         for step in latent_budget(parts["process"], facts.mixture, self.decoder_std):
+            if step.t not in shown:
+                continue
             line = f"t = {step.t:<4} ½ (SNR_{{t-1}} - SNR_t) = {step.factor:.3g}"
             known = step.nats is not None and step.signal is not None
             yield f"{line}, at most {step.nats:.3g} nats, (SNR_{{t-1}} - SNR_t) λ_max = {step.signal:.3g}" if known else line

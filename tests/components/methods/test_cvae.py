@@ -163,3 +163,14 @@ def test_the_deep_report_is_the_latent_budget():
     _, _, second, *_ = CVAE(decoder_std=STD).deep_report(points, grid)
     assert second == "t = 2    ½ (SNR_{t-1} - SNR_t) = 0.507, at most 0.934 nats, (SNR_{t-1} - SNR_t) λ_max = 0.984"
     assert list(CVAE(decoder_std=STD).deep_report(tiny_facts(latent=None), grid)) == []
+
+
+def test_the_deep_report_of_many_steps_is_short():
+    curve = VP().build(FACTS, {})
+    _, *lines = CVAE(decoder_std=STD).deep_report(
+        tiny_facts(latent=3, steps=500), {"process": GaussianForward(curve.grid(500), curve)}
+    )
+    shown = [int(line.split()[2]) for line in lines]
+    assert len(shown) <= 20
+    assert shown[:2] == [1, 2]
+    assert shown[-1] == 500
