@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,10 +31,11 @@ class TensorFile:
             with warnings.catch_warnings(action="ignore"):  # torch warns of sparse tensors, which are refused below
                 found = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:
-            first = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().partition("\n")[0]
+            # What torch says goes on with how to load the file all the same, which would run what it holds.
             raise GentoolError(
-                f"{path} cannot be read as plain tensors ({type(error).__name__}: {first}). Only a state dict is taken, as "
-                "netG_1200.pth: a training state (content.pth) holds Python objects, which loading would have to run"
+                f"{path} cannot be read as plain tensors: it is damaged, no file of torch's, or holds more than tensors. Only a "
+                "state dict is taken, as netG_1200.pth: a training state (content.pth) holds Python objects, which loading would "
+                "have to run"
             ) from error
         if not isinstance(found, Mapping) or not found:
             raise GentoolError(f"{path} holds no tensors by name, but {type(found).__name__}")

@@ -283,7 +283,7 @@ def test_files_are_read_as_tensors_alone(tmp_path):
         torch.save(content, tmp_path / "content.pth")
         with pytest.raises(GentoolError, match="cannot be read as plain tensors") as refused:
             import_generator(tmp_path / "content.pth", 32, 4)
-        assert "\x1b" not in str(refused.value)
+        assert "weights_only" not in str(refused.value), "no advice to run what the file holds"
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(GentoolError, match="cannot be read as plain tensors"):
         import_discriminator(tmp_path / "text.pth", 32)
