@@ -33,9 +33,9 @@ class TensorFile:
         except Exception as error:
             # What torch says goes on with how to load the file all the same, which would run what it holds.
             raise GentoolError(
-                f"{path} cannot be read as plain tensors: it is damaged, no file of torch's, or holds more than tensors. Only a "
-                "state dict is taken, as netG_1200.pth: a training state (content.pth) holds Python objects, which loading would "
-                "have to run"
+                f"{path} cannot be read as plain tensors: it is damaged, no file of torch's, or holds more than tensors. Only "
+                "a state dict is taken, as netG_1200.pth: a training state (content.pth) holds Python objects, which loading "
+                "would have to run"
             ) from error
         if not isinstance(found, Mapping) or not found:
             raise GentoolError(f"{path} holds no tensors by name, but {type(found).__name__}")

@@ -35,6 +35,8 @@ def find(source: str | os.PathLike[str]) -> Path:
         GentoolError: there is none; the message holds the nearest names.
     """
     text = os.fspath(source)
+    if not text:
+        raise GentoolError("no recipe is named; write its name or the path of its file")
     path = Path(text).expanduser()
     if _is(path, "is_file"):
         return _absolute(path)

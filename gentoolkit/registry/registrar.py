@@ -97,8 +97,8 @@ class Registrar:
 
 def newest(entries: Mapping[tuple[str, str, int], Entry], slot: str, name: str) -> Entry | None:
     """The entry for `name` or `name@version`; without a version the highest one."""
-    plain, _, pin = name.partition("@")
-    found = [e for (s, n, v), e in entries.items() if s == slot and n == plain and (not pin or str(v) == pin)]
+    plain, at, pin = name.partition("@")
+    found = [e for (s, n, v), e in entries.items() if s == slot and n == plain and (not at or str(v) == pin)]
     return max(found, key=lambda e: e.version, default=None)
 
 

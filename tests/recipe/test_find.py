@@ -69,3 +69,8 @@ def test_a_shipped_recipe_is_extended_by_name(house, write):
     made = load(write("extends = ['base/image', 'quickstart']\n[training]\nsteps = 7\n"))
     assert (made.recipe.training.steps, made.recipe.training.batch_size) == (7, 32)
     assert made.recipe.data.source == str(house / "recipes" / "pictures")
+
+
+def test_an_empty_name_is_told_as_that(house):
+    with pytest.raises(GentoolError, match="no recipe is named"):
+        find("")

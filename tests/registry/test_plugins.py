@@ -53,6 +53,7 @@ def test_a_moved_name_keeps_working(registry):
     ("name", "message", "near"),
     [
         ("acme/nett", "no denoiser is called 'acme/nett'", ("acme/net",)),
+        ("acme/net@", "denoiser 'acme/net@' does not exist; its versions are 1, 2", None),
         ("acme/net@9", "denoiser 'acme/net@9' does not exist; its versions are 1, 2", None),
         ("acne/net", r"no plugin provides the namespace 'acne' of denoiser 'acne/net' \(installed: acme\)", ("acme",)),
     ],
