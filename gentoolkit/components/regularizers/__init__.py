@@ -39,6 +39,11 @@ class Regularizer(Component):
     scale_by_every: Any
 
     @property
+    def lazy_scale(self) -> int:
+        """What the term is multiplied by because it is lazy: `every` with `scale_by_every`, else 1."""
+        return int(self.every) if self.scale_by_every else 1
+
+    @property
     def second_order(self) -> bool:
         """Whether its gradient is a gradient of a gradient: such terms run in full precision and without fused attention."""
         return False

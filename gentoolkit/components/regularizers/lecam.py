@@ -25,4 +25,4 @@ class LeCam(Regularizer):
         """A `LogitAverages`."""
         from .logit_averages import LogitAverages
 
-        return LogitAverages(self.gamma * (self.every if self.scale_by_every else 1), self.average)
+        return LogitAverages(self.gamma * self.lazy_scale, self.average)

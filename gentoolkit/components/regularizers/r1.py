@@ -46,5 +46,5 @@ class R1(Regularizer):
 
         from .penalties import approximate_r1, r1
 
-        gamma = self.gamma * (self.every if self.scale_by_every else 1)
+        gamma = self.gamma * self.lazy_scale
         return partial(approximate_r1, gamma=gamma, std=self.std) if self.approximate else partial(r1, gamma=gamma)

@@ -45,4 +45,4 @@ class R2(Regularizer):
 
         from .penalties import r2
 
-        return partial(r2, gamma=self.gamma * (self.every if self.scale_by_every else 1))
+        return partial(r2, gamma=self.gamma * self.lazy_scale)

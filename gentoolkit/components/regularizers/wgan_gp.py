@@ -46,4 +46,4 @@ class WGANGP(Regularizer):
 
         from .penalties import wgan_gp
 
-        return partial(wgan_gp, gamma=self.gamma * (self.every if self.scale_by_every else 1))
+        return partial(wgan_gp, gamma=self.gamma * self.lazy_scale)
