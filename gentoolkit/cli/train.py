@@ -35,9 +35,16 @@ def command(
     if nproc > 1 and not is_worker():
         from gentoolkit import recipe as recipes
 
-        # The user's mistakes are said once, before any process starts.
-        recipes.load(recipe, overrides, nproc=nproc, trust_local=trust_local or None)
-        return launch(nproc, sys.argv[1:])
+        # The user's mistakes are said once, and looked for once, before any process starts.
+        loaded = recipes.load(recipe, overrides, nproc=nproc, trust_local=trust_local or None)
+        arguments = sys.argv[1:]
+        if not no_deep:
+            from gentoolkit.engine.train import deeply
+
+            if unchecked := deeply(loaded):
+                click.echo(f"warning: {unchecked}", err=True)
+            arguments.insert(arguments.index("train") + 1, "--no-deep")
+        return launch(nproc, arguments)
     from gentoolkit.engine.stopping import RESUMABLE
     from gentoolkit.engine.train import train
 

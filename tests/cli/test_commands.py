@@ -365,3 +365,21 @@ def test_train_without_the_deep_check(here: Path, capsys: pytest.CaptureFixture[
     monkeypatch.setattr("gentoolkit.engine.train.deep_check", broken)
     assert gentool(capsys, "train", "tiny.toml")[0] == 2
     assert gentool(capsys, "train", "tiny.toml", "--no-deep")[0] == 0
+
+
+def test_the_launcher_checks_in_depth_once_and_its_workers_do_not(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gentoolkit.engine import launch, train
+
+    checked: list[Any] = []
+    started: list[list[str]] = []
+    monkeypatch.setattr(train, "deep_check", checked.append)
+    monkeypatch.setattr(launch, "launch", lambda processes, arguments: started.append([str(processes), *arguments]) or 0)
+    assert gentool(capsys, "train", "tiny.toml", "--nproc", "2")[0] == 0
+    assert gentool(capsys, "train", "tiny.toml", "--nproc", "2", "--no-deep")[0] == 0
+    assert [c.name for c in checked] == ["tiny"]
+    assert started == [
+        ["2", "train", "--no-deep", "tiny.toml", "--nproc", "2"],
+        ["2", "train", "tiny.toml", "--nproc", "2", "--no-deep"],
+    ]
