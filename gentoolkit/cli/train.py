@@ -12,6 +12,7 @@ import click
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--nproc", type=click.IntRange(1), default=1, help="Processes on this machine.")
 @click.option("--allow-change", is_flag=True, help="Go on although the run folder's recipe differs.")
+@click.option("--max-time", help="Stop after this time with a checkpoint, exit code 75: 2h30m, 90m, 3600, 1-00:00:00.")
 @click.option("--dry-run", is_flag=True, help="Take two real steps in a temporary folder, and stop.")
 @click.option("--no-deep", is_flag=True, help="Skip the check at real size; for parts that it cannot simulate.")
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
@@ -21,6 +22,7 @@ def command(
     overrides: tuple[str, ...],
     nproc: int,
     allow_change: bool,
+    max_time: str | None,
     dry_run: bool,
     no_deep: bool,
     trust_local: bool,
@@ -30,7 +32,10 @@ def command(
 
     Values may be changed on the way: gentool train quickstart training.steps=100
     """
-    from gentoolkit.engine.launch import is_worker, launch, report_stop
+    from gentoolkit.engine.launch import is_worker, launch, report_stop, started
+    from gentoolkit.engine.stopping import RESUMABLE, seconds
+
+    until = None if max_time is None else started() + seconds(max_time)
 
     if nproc > 1 and not is_worker():
         from gentoolkit import recipe as recipes
@@ -45,7 +50,6 @@ def command(
                 click.echo(f"warning: {unchecked}", err=True)
             arguments.insert(arguments.index("train") + 1, "--no-deep")
         return launch(nproc, arguments)
-    from gentoolkit.engine.stopping import RESUMABLE
     from gentoolkit.engine.train import train
 
     if dry_run:
@@ -63,12 +67,13 @@ def command(
         quiet=quiet,
         deep=not no_deep,
         trust_local=trust_local or None,
+        until=until,
     )
     if outcome.code == RESUMABLE:
         report_stop()
     if not quiet and not _follower():
         if outcome.code == RESUMABLE:
-            click.echo(f"stopped after step {outcome.step}; the same command goes on from there")
+            click.echo(f"stopped after step {outcome.step} ({outcome.why}); the same command goes on from there")
         else:
             if outcome.start < outcome.step:
                 click.echo(f"done: {outcome.step} steps in {outcome.folder}")

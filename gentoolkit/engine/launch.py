@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from .stopping import RESUMABLE
 from .world import world_size
 
 REPORT = "GENTOOL_STOP_REPORT"
+STARTED = "GENTOOL_STARTED"
 
 
 def is_worker() -> bool:
@@ -41,6 +43,7 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
+    os.environ[STARTED] = str(started())
     report = Path(tempfile.mkdtemp(prefix="gentool-")) / "stopped"
     os.environ[REPORT] = str(report)
     try:
@@ -55,6 +58,11 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     finally:
         shutil.rmtree(report.parent, ignore_errors=True)
     return 0
+
+
+def started() -> float:
+    """`time.monotonic()` at which the command began; in a worker, the launcher's, which started more than once perhaps."""
+    return float(os.environ.get(STARTED) or time.monotonic())
 
 
 def report_stop() -> None:

@@ -26,7 +26,7 @@ from .journal import Journal
 from .moments import Moments
 from .players import Nets, Player
 from .sampling import draw_chunks
-from .stopping import DIVERGED, DONE, RESUMABLE, Stop
+from .stopping import DIVERGED, DONE, RESUMABLE, Stop, Stopped
 from .watchers import Watchers
 from .world import World
 
@@ -118,11 +118,12 @@ class Loop:
             done = step + 1
             last = done == training.steps
             leaving = stop.agreed() or last
+            wanted = 0 if leaving and not last else watchers.wants(done)
             due = done % training.checkpoint_every == 0 or leaving
             if due or done % training.log_every == 0:
                 self.log(done, journal, console, watchers)
-            if wanted := watchers.wants(done):
-                watchers.call("sampled", step=done, samples=self.samples(wanted))
+            if wanted and (samples := self.samples(wanted, stop)) is not None:
+                watchers.call("sampled", step=done, samples=samples)
             if due:
                 path = self.save(done)
                 watchers.call("checkpoint_saved", step=done, folder=str(path))
@@ -163,9 +164,12 @@ class Loop:
         console.logged(done, line)
         watchers.call("step_ended", step=done, logs=line)
 
-    def samples(self, n: int) -> Tensor:
-        """The first `n` samples of seed 0 from the averaged weights, on the CPU."""
+    def samples(self, n: int, stop: Stop) -> Tensor | None:
+        """The first `n` samples of seed 0 from the averaged weights, on the CPU; None if a stop was asked for meanwhile."""
         model: Any = self.averages["denoiser"].module
         batch = min(n, self.recipe.sampler.batch)
-        chunks = draw_chunks(model, self.sampler, self.facts, n, 0, batch, counts=self.label_counts)
-        return torch.cat([x for _, x in chunks])
+        chunks = draw_chunks(model, self.sampler, self.facts, n, 0, batch, counts=self.label_counts, leave=lambda: stop.asked)
+        try:
+            return torch.cat([x for _, x in chunks])
+        except Stopped:
+            return None

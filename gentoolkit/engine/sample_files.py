@@ -21,7 +21,7 @@ from gentoolkit.registry import GentoolError
 from .checkpoints import write_whole
 from .console import on_a_terminal
 from .sampling import draw_chunks
-from .stopping import Stop
+from .stopping import Stop, Stopped
 from .trained import TrainedRun
 from .world import World
 
@@ -62,14 +62,17 @@ def write_samples(
     counts = None if labels is not None else trained.label_counts
     with Stop(World(0, 1, torch.device("cpu"))) as stop:
         total = -(-n // trained.batch)
-        chunks = draw_chunks(trained.model, trained.sampler, trained.facts, n, seed, trained.batch, labels, counts, done)
-        for number, samples in progress(chunks, total, len(done), quiet):
-            unfinished = parts / f"{number}.unfinished"
-            with unfinished.open("wb") as file:
-                np.save(file, samples.numpy())
-            unfinished.replace(parts / f"{number}.npy")
-            if stop.asked and number + 1 < total:
-                return False
+        chunks = draw_chunks(
+            trained.model, trained.sampler, trained.facts, n, seed, trained.batch, labels, counts, done, lambda: stop.asked
+        )
+        try:
+            for number, samples in progress(chunks, total, len(done), quiet):
+                unfinished = parts / f"{number}.unfinished"
+                with unfinished.open("wb") as file:
+                    np.save(file, samples.numpy())
+                unfinished.replace(parts / f"{number}.npy")
+        except Stopped:
+            return False
     samples = np.concatenate([np.load(parts / f"{i}.npy", allow_pickle=False) for i in range(total)])
     try:
         write(target, ending, samples, trained)

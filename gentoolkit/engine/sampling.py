@@ -7,8 +7,7 @@ Noise is keyed by (seed, i); and since rounding depends on the shape of a batch,
 from __future__ import annotations
 
 import operator
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +17,8 @@ from gentoolkit.components.model import Condition, StepModel
 from gentoolkit.components.samplers.state import State, states
 from gentoolkit.diffusion import Draw
 from gentoolkit.registry import Facts, GentoolError
+
+from .stopping import Stopped
 
 
 def sampling_draw(seed: int, first: int, stop: int, model: StepModel) -> Draw:
@@ -50,12 +51,29 @@ def whole_number(value: Any, what: str, least: int) -> int:
 
 
 @torch.no_grad()
-def chunk(model: StepModel, sampler: Any, facts: Facts, seed: int, number: int, batch: int, y: Tensor | None = None) -> State:
-    """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes."""
+def chunk(
+    model: StepModel,
+    sampler: Any,
+    facts: Facts,
+    seed: int,
+    number: int,
+    batch: int,
+    y: Tensor | None = None,
+    leave: Callable[[], bool] = lambda: False,
+) -> State:
+    """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes.
+
+    Raises:
+        Stopped: `leave`, which is asked after each state, said so.
+    """
     rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
     condition = Condition(y=None if y is None else y.to(rng.device))
-    # A queue of one: unpacking would hold every step's tensors until the end.
-    return deque(states(sampler, model, facts.shape, rng, condition), maxlen=1).pop()
+    last: State | None = None
+    for last in states(sampler, model, facts.shape, rng, condition):  # noqa: B007 - the last one is what is wanted
+        if leave():
+            raise Stopped("sampling was stopped")
+    assert last is not None
+    return last
 
 
 def draw_chunks(
@@ -68,14 +86,17 @@ def draw_chunks(
     y: Tensor | None = None,
     counts: Sequence[int] | None = None,
     skip: frozenset[int] = frozenset(),
+    leave: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, Tensor]]:
     """(chunk number, samples `[<= batch, *shape]` on the CPU), in order, `n` samples in all.
 
     Args:
         y: classes `[n]`; drawn with frequencies `counts` where the model is conditioned and none are given.
         skip: chunks that need not be made.
+        leave: asked after each state; where that asks all processes (`Stop.agreed`), each must draw as many chunks.
 
     Raises:
+        Stopped: `leave` said so.
         GentoolError: the seed is no whole number from 0 on.
     """
     seed = whole_number(seed, "a seed", 0)
@@ -92,6 +113,6 @@ def draw_chunks(
                     labels = classes_of(seed, first, stop, facts.classes, counts)
                 else:
                     labels = torch.nn.functional.pad(y[first:stop], (0, max(0, stop - len(y))))
-            yield number, chunk(model, sampler, facts, seed, number, batch, labels).x[: n - first].cpu()
+            yield number, chunk(model, sampler, facts, seed, number, batch, labels, leave).x[: n - first].cpu()
     finally:
         model.train(training)

@@ -23,7 +23,7 @@ from .deep import Unknowable, deep_check
 from .journal import Journal
 from .loop import DTYPES, Loop
 from .plan_text import describe
-from .stopping import DONE, Stop
+from .stopping import DONE, RESUMABLE, STOP_FILE, Stop
 from .trained import load_reference
 from .watchers import RunView, Watchers
 from .world import world, world_size
@@ -41,6 +41,8 @@ class Outcome:
     """Whether the recipe names metrics."""
     start: int = 0
     """The step it went on from; `step` itself if there was nothing left to do."""
+    why: str = ""
+    """What stopped it, in words, where it was stopped."""
 
 
 def train(
@@ -51,6 +53,7 @@ def train(
     quiet: bool = False,
     deep: bool = True,
     trust_local: bool | None = None,
+    until: float | None = None,
 ) -> Outcome:
     """Train a recipe, going on from its newest committed checkpoint.
 
@@ -61,6 +64,7 @@ def train(
         quiet: print warnings alone.
         deep: build the parts at their real size and run every loss without memory, before anything is opened.
         trust_local: whether `[local] modules` may be run; unless given, they may if they are no part of an exported model.
+        until: `time.monotonic()` at which to stop with a checkpoint.
 
     Raises:
         GentoolError: the recipe, the data or the folder is not as it must be; nothing was started.
@@ -118,13 +122,15 @@ def train(
             stack.callback(journal.close)
             observers = {n: build(o, facts, assembly.parts, load_reference) for n, o in recipe.observers.items()}
         watchers = Watchers(observers, RunView(where, loaded.name, recipe, facts), console.warn)
-        with Stop(here) as stop:
+        with Stop(here, until, where / STOP_FILE) as stop:
             try:
                 code = loop.run(start, stop, journal, console, watchers)
             except BaseException as error:
                 watchers.call("run_failed", step=loop.step, error=error)
                 raise
-        return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start)
+            if code == RESUMABLE:
+                stop.obeyed()
+        return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start, stop.why if code == RESUMABLE else "")
 
 
 def deeply(loaded: recipes.Loaded) -> str:

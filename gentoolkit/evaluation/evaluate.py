@@ -13,7 +13,9 @@ from attrs import asdict, frozen
 from gentoolkit.engine.assemble import build
 from gentoolkit.engine.folder import RESULTS, versions
 from gentoolkit.engine.sampling import draw_chunks
+from gentoolkit.engine.stopping import Stop, Stopped
 from gentoolkit.engine.trained import TrainedRun, load, load_reference
+from gentoolkit.engine.world import World
 from gentoolkit.registry import GentoolError, options
 
 
@@ -39,6 +41,7 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
 
     Raises:
         GentoolError: the recipe has no such metric, or none at all.
+        Stopped: a signal asked for it; nothing was recorded.
     """
     trained = run if isinstance(run, TrainedRun) else load(run)
     metrics = trained.recipe.metrics
@@ -59,7 +62,10 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
         real = build(trained.recipe.data, trained.facts, {}, load_reference)
         for metric in looking.values():
             metric.prepare(real)
-        show(trained, looking, {name: chosen[name].samples for name in looking}, seed)
+        try:
+            show(trained, looking, {name: chosen[name].samples for name in looking}, seed)
+        except Stopped:
+            raise Stopped(f"stopped; nothing was recorded of {trained.folder}, and the same command measures again") from None
         values = {name: metric.compute() for name, metric in looking.items()}
     for name, metric in built.items():
         if name not in looking:
@@ -87,13 +93,15 @@ def how(trained: TrainedRun) -> str:
 def show(trained: TrainedRun, metrics: dict[str, Any], wanted: dict[str, int], seed: int) -> None:
     """Draw samples chunk by chunk and let each metric see the first `wanted` of them."""
     most, at = max(wanted.values()), 0
-    for _, samples in draw_chunks(
-        trained.model, trained.sampler, trained.facts, most, seed, trained.batch, counts=trained.label_counts
-    ):
-        for name, metric in metrics.items():
-            if (left := wanted[name] - at) > 0:
-                metric.update(samples[:left])
-        at += len(samples)
+    with Stop(World(0, 1, trained.device)) as stop:
+        model, counts = trained.model, trained.label_counts
+        for _, samples in draw_chunks(
+            model, trained.sampler, trained.facts, most, seed, trained.batch, counts=counts, leave=lambda: stop.asked
+        ):
+            for name, metric in metrics.items():
+                if (left := wanted[name] - at) > 0:
+                    metric.update(samples[:left])
+            at += len(samples)
 
 
 def record(path: Path, results: list[Result]) -> None:

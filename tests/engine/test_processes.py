@@ -49,9 +49,15 @@ def test_a_run_goes_on_with_another_number_of_processes(group: Path, tmp_path: P
 
 
 def test_a_signal_to_one_process_stops_both_after_a_committed_step(group: Path) -> None:
-    step = int((group / "stopped.txt").read_text())
+    said, why = (group / "stopped.txt").read_text().split()
+    step = int(said)
+    assert why == "SIGTERM"
     assert 0 < step < 100_000
     assert tiny.state(group / "stopped")[0] == step
+
+
+def test_a_stop_file_seen_by_one_process_stops_both_after_a_committed_step(group: Path) -> None:
+    assert 0 < tiny.state(group / "filed")[0] < 100_000
 
 
 def test_second_order_gradients_are_averaged_inside_the_shell_and_not_without(group: Path) -> None:

@@ -76,6 +76,14 @@ def stop_soon() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def touch_soon(folder: Path) -> None:
+    """Make the file STOP some steps after the loop has begun to write its log."""
+    log = folder / "metrics.jsonl"
+    while not (log.exists() and log.read_text()):
+        time.sleep(0.01)
+    (folder / "STOP").touch()
+
+
 def main(folder: Path) -> None:
     """All cases."""
     dist.init_process_group("gloo")
@@ -96,7 +104,17 @@ def main(folder: Path) -> None:
     assert steps[0] == steps[1], steps
     dist.barrier()
     if dist.get_rank() == 0:
-        (folder / "stopped.txt").write_text(str(outcome.step))
+        (folder / "stopped.txt").write_text(f"{outcome.step} {outcome.why}")
+
+    # One process makes the file that asks for a stop: only the first one looks for it, and both leave after the same step.
+    if dist.get_rank() == 1:
+        threading.Thread(target=touch_soon, args=(folder / "filed",), daemon=True).start()
+    long["run"]["folder"] = str(folder / "filed")
+    outcome = train(long, quiet=True)
+    dist.all_gather(steps, torch.tensor([outcome.step]))
+    assert (outcome.code, outcome.why) == (75, "the file STOP was there")
+    assert steps[0] == steps[1], steps
+    assert not (folder / "filed" / "STOP").exists()
     dist.destroy_process_group()
 
 
