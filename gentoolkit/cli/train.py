@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -44,10 +45,13 @@ def command(
         loaded = recipes.load(recipe, overrides, nproc=nproc, trust_local=trust_local or None)
         arguments = sys.argv[1:]
         if not no_deep:
-            from gentoolkit.engine.train import deeply
+            from gentoolkit.engine.train import FLOPS, deeply
 
-            if unchecked := deeply(loaded):
+            flops, unchecked = deeply(loaded)
+            if unchecked:
                 click.echo(f"warning: {unchecked}", err=True)
+            if flops is not None:
+                os.environ[FLOPS] = str(flops)
             arguments.insert(arguments.index("train") + 1, "--no-deep")
         return launch(nproc, arguments)
     from gentoolkit.engine.train import train

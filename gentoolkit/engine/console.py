@@ -29,7 +29,7 @@ class Console:
 
     def __init__(self, name: str, steps: int, batch: int, start: int, unit: str, quiet: bool) -> None:
         self.name, self.steps, self.batch, self.unit, self.quiet = name, steps, batch, unit, quiet
-        self._last_time, self._last_step, self._printed = time.monotonic(), start, 0.0
+        self._printed = 0.0
         self._bar: Any = None
         if not quiet and on_a_terminal():
             self._bar = self._make_bar(start)
@@ -63,9 +63,12 @@ class Console:
             print(f"warning: {text}", file=sys.stderr, flush=True)
 
     def logged(self, step: int, line: dict[str, Any]) -> None:
-        """Show the numbers of a logged step; sets `seconds` apart from them."""
-        numbers = f"{line['rate']:.0f} {self.unit}/s  " + "  ".join(
-            f"{name} {_short(value)}" for name, value in line.items() if isinstance(value, float) and "/" in name
+        """Show the losses and gradient norms of a logged step, and how fast it goes; the other meters are in the log."""
+        shares = [f"{name} {100 * line[name]:.0f}%  " for name in ("mfu", "goodput") if name in line]
+        numbers = f"{line['rate']:.0f} {self.unit}/s  {''.join(shares)}" + "  ".join(
+            f"{name} {_short(value)}"
+            for name, value in line.items()
+            if isinstance(value, float) and "/" in name and not name.startswith("seconds/")
         )
         if self._bar is not None:
             self._bar.update(self._task, completed=step, numbers=numbers)
@@ -73,13 +76,6 @@ class Console:
             self._printed = time.monotonic()
             left = (self.steps - step) * self.batch / max(line["rate"], 1e-9)
             print(f"{self.name}  {step}/{self.steps}  {_duration(left)} left  {numbers}", flush=True)
-
-    def rate(self, step: int) -> float:
-        """Samples per second since this was last asked."""
-        now = time.monotonic()
-        rate = (step - self._last_step) * self.batch / max(now - self._last_time, 1e-9)
-        self._last_time, self._last_step = now, step
-        return rate
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -102,6 +103,15 @@ def record_start(folder: Path, started_at: int, world_size: int, device: str) ->
         }
     )
     write_whole(path, json.dumps(starts, indent=1))
+
+
+def first_start(folder: Path) -> float | None:
+    """When a run was started first, in seconds since 1970; None where no record tells."""
+    try:
+        first = json.loads((folder / ENVIRONMENT).read_text())[0]["time"]
+        return datetime.strptime(first, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import write_whole
+from .meters import counted_seconds
 
 
 class Journal:
@@ -19,9 +20,12 @@ class Journal:
     """
 
     def __init__(self, path: Path, step: int) -> None:
+        self.counted = 0.0
+        """Seconds of training that the lines tell of: those of steps that were lost and taken again are in it once."""
         if path.exists():
             lines = [line for line in path.read_text(errors="replace").splitlines() if _step(line) <= step]
             write_whole(path, "".join(line + "\n" for line in lines))
+            self.counted = counted_seconds(map(json.loads, lines))
         self._file = path.open("a", buffering=1)
 
     def write(self, line: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from .average import Average, decay_at
 from .console import Console
 from .feed import Feed
 from .journal import Journal
+from .meters import Meters
 from .moments import Moments
 from .players import Nets, Player
 from .sampling import draw_chunks
@@ -95,7 +96,7 @@ class Loop:
             checkpoints.prune(self.checkpoints, self.recipe.training.keep)
         return path
 
-    def run(self, start: int, stop: Stop, journal: Journal | None, console: Console, watchers: Watchers) -> int:
+    def run(self, start: int, stop: Stop, journal: Journal | None, console: Console, watchers: Watchers, meters: Meters) -> int:
         """Train from step `start` on, and say how it ended: an exit code.
 
         Raises:
@@ -107,7 +108,8 @@ class Loop:
         watchers.call("run_started", step=start)
         for step in range(start, training.steps):
             self.step = step
-            drawn = [feed.next() for _ in range(batches)]
+            with meters.spending("data"):
+                drawn = [feed.next() for _ in range(batches)]
             for update in self.plan.due(step):
                 for repeat in range(update.repeat):
                     micros, draws = self.micros(drawn[repeat], (step, update.name, repeat))
@@ -121,11 +123,14 @@ class Loop:
             wanted = 0 if leaving and not last else watchers.wants(done)
             due = done % training.checkpoint_every == 0 or leaving
             if due or done % training.log_every == 0:
-                self.log(done, journal, console, watchers)
-            if wanted and (samples := self.samples(wanted, stop)) is not None:
-                watchers.call("sampled", step=done, samples=samples)
+                self.log(done, journal, console, watchers, meters)
+            if wanted:
+                with meters.spending("sampling"):
+                    if (samples := self.samples(wanted, stop)) is not None:
+                        watchers.call("sampled", step=done, samples=samples)
             if due:
-                path = self.save(done)
+                with meters.spending("saving"):
+                    path = self.save(done)
                 watchers.call("checkpoint_saved", step=done, folder=str(path))
             if leaving:
                 watchers.call("run_ended", step=done)
@@ -144,14 +149,14 @@ class Loop:
             draws.append(Draw((self.recipe.training.seed, "train", *key), *slots, self.world.device, self.dtype))
         return batches, draws
 
-    def log(self, done: int, journal: Journal | None, console: Console, watchers: Watchers) -> None:
+    def log(self, done: int, journal: Journal | None, console: Console, watchers: Watchers, meters: Meters) -> None:
         """Write a line of the log; the only place where the loop waits for the device.
 
         Raises:
             Diverged: a gradient since the last line was not finite.
         """
         means = self.moments.read()
-        line = {"step": done, "rate": console.rate(done), **means}
+        line = {"step": done, **meters.read(done), **means}
         if journal is not None:
             journal.write(line)
         if self.world.agree(int(self.bad)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -22,11 +23,16 @@ from .console import Console
 from .deep import Unknowable, deep_check
 from .journal import Journal
 from .loop import DTYPES, Loop
+from .meters import Meters
+from .peaks import peak
 from .plan_text import describe
 from .stopping import DONE, RESUMABLE, STOP_FILE, Stop
 from .trained import load_reference
 from .watchers import RunView, Watchers
 from .world import world, world_size
+
+FLOPS = "GENTOOL_STEP_FLOPS"
+"""The environment variable in which a launcher hands the operations of an average step on."""
 
 
 @frozen
@@ -73,7 +79,7 @@ def train(
     with ExitStack() as stack:
         loaded = recipes.load(source, overrides, nproc=world_size(), trust_local=trust_local)
         recipe, facts = loaded.recipe, loaded.facts
-        unchecked = deeply(loaded) if deep else ""
+        flops, unchecked = deeply(loaded) if deep else (told_flops(), "")
         here = stack.enter_context(world(recipe.training.device))
         where = loaded.home or Path(recipe.run.folder or Path("runs") / loaded.name)
         if is_exported(where):
@@ -122,9 +128,18 @@ def train(
             stack.callback(journal.close)
             observers = {n: build(o, facts, assembly.parts, load_reference) for n, o in recipe.observers.items()}
         watchers = Watchers(observers, RunView(where, loaded.name, recipe, facts), console.warn)
+        meters = Meters(
+            recipe.training.batch_size,
+            start,
+            here.device,
+            flops,
+            peak(here.device, recipe.training.precision, here.size),
+            journal.counted if journal else 0.0,
+            folder.first_start(where) if here.first else None,
+        )
         with Stop(here, until, where / STOP_FILE) as stop:
             try:
-                code = loop.run(start, stop, journal, console, watchers)
+                code = loop.run(start, stop, journal, console, watchers, meters)
             except BaseException as error:
                 watchers.call("run_failed", step=loop.step, error=error)
                 raise
@@ -133,17 +148,21 @@ def train(
         return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start, stop.why if code == RESUMABLE else "")
 
 
-def deeply(loaded: recipes.Loaded) -> str:
-    """The deep check; a warning where a part cannot be checked in depth, or nothing.
+def deeply(loaded: recipes.Loaded) -> tuple[float | None, str]:
+    """(operations of an average step, ""), by the deep check; (None, a warning) where a part cannot be checked in depth.
 
     Raises:
         GentoolError: the parts do not fit.
     """
     try:
-        deep_check(loaded)
+        return deep_check(loaded).flops, ""
     except Unknowable as error:
-        return str(error)
-    return ""
+        return None, str(error)
+
+
+def told_flops() -> float | None:
+    """Operations of an average step, in a worker whose launcher has counted them."""
+    return float(os.environ[FLOPS]) if FLOPS in os.environ else None
 
 
 def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str) -> None:

@@ -13,6 +13,7 @@ import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -374,11 +375,13 @@ def test_the_launcher_checks_in_depth_once_and_its_workers_do_not(
 
     checked: list[Any] = []
     started: list[list[str]] = []
-    monkeypatch.setattr(train, "deep_check", checked.append)
+    monkeypatch.setenv(train.FLOPS, "")
+    monkeypatch.setattr(train, "deep_check", lambda loaded: checked.append(loaded) or SimpleNamespace(flops=5e9))
     monkeypatch.setattr(launch, "launch", lambda processes, arguments: started.append([str(processes), *arguments]) or 0)
     assert gentool(capsys, "train", "tiny.toml", "--nproc", "2")[0] == 0
     assert gentool(capsys, "train", "tiny.toml", "--nproc", "2", "--no-deep")[0] == 0
     assert [c.name for c in checked] == ["tiny"]
+    assert train.told_flops() == 5e9, "its workers need not count again"
     assert started == [
         ["2", "train", "--no-deep", "tiny.toml", "--nproc", "2"],
         ["2", "train", "tiny.toml", "--nproc", "2", "--no-deep"],
