@@ -9,7 +9,7 @@ import click
 @click.argument("run")
 @click.option("--metric", "names", multiple=True, help="Only this metric of the recipe; may be given several times.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
-@click.option("--weights", type=click.Choice(["ema", "raw"]), default="ema", show_default=True)
+@click.option("--weights", default="ema", show_default=True, help="ema, raw, or the name of another average of the recipe.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 def command(run: str, names: tuple[str, ...], seed: int, weights: str, device: str, trust_local: bool) -> None:

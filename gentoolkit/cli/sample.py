@@ -11,7 +11,7 @@ import click
 @click.option("-o", "out", default="samples.png", show_default=True, help=".png (one picture), .zip (a PNG each) or .npz.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone.")
 @click.option("--y", "classes", help="Class, or classes separated by commas, repeated over the samples.")
-@click.option("--weights", type=click.Choice(["ema", "raw"]), default="ema", show_default=True)
+@click.option("--weights", default="ema", show_default=True, help="ema, raw, or the name of another average of the recipe.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 @click.option("--quiet", is_flag=True, help="Print warnings alone.")
@@ -36,7 +36,7 @@ def command(
     asked = _classes(classes, count)
     done = write_samples(trained, count, out, seed, asked, quiet)
     if done and not quiet:
-        click.echo(f"{count} samples of seed {seed} ({weights} weights of step {trained.step}) in {out}")
+        click.echo(f"{count} samples of seed {seed} ({trained.weights} weights of step {trained.step}) in {out}")
     return 0 if done else 75
 
 

@@ -115,7 +115,7 @@ def deep_check(loaded: Loaded) -> DeepReport:
         reached: set[str] = set()
         costs = tuple(run(players, nets, ghosts, loaded, reached))
         weights = sum(held(m) for m in (*nets.modules.values(), *nets.running.values()))
-        averages = sum(held(nets.modules[n.name]) for n in plan.nets if n.ema)
+        averages = (1 + len(recipe.ema.more)) * sum(held(nets.modules[n.name]) for n in plan.nets if n.ema)
         idle = tuple(key for p in players for key, _ in p.named if key not in reached)
         optimizers = sum(state_of(player) for player in players)
     more = []

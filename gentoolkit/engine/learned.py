@@ -1,8 +1,8 @@
 """Everything that learning produced, as one flat table of tensors: nets, averages, optimizer states,
 running buffers.
 
-    net/<net>/<parameter>      ema/<net>/<parameter>      optimizer/<update>/<net>.<parameter>/<entry>
-    running/<name>/<buffer>
+    net/<net>/<parameter>      ema/<net>/<parameter>      ema.<average>/<net>/<parameter>
+    optimizer/<update>/<net>.<parameter>/<entry>          running/<name>/<buffer>
 
 Nothing else needs saving: learning rates, noise, data order and active terms follow from (seed, step).
 """
@@ -28,7 +28,7 @@ def collect(nets: Nets, averages: Mapping[str, Average], players: list[Player]) 
             table[f"net/{name}/{key}"] = value
     for name, average in averages.items():
         for key, value in average.module.state_dict().items():
-            table[f"ema/{name}/{key}"] = value
+            table[f"{name}/{key}"] = value
     for name, module in nets.running.items():
         for key, value in module.state_dict().items():
             table[f"running/{name}/{key}"] = value
@@ -47,7 +47,7 @@ def restore(
     players: list[Player],
 ) -> list[str]:
     """Put a saved table back, in place; a sentence for each optimizer that starts anew because it is another one, and
-    for each running module that is new.
+    for each average and each running module that is new.
 
     Args:
         table: what `collect` made.
@@ -60,7 +60,11 @@ def restore(
     for name, module in nets.modules.items():
         copy_into(module.state_dict(), table, f"net/{name}/")
     for name, average in averages.items():
-        copy_into(average.module.state_dict(), table, f"ema/{name}/")
+        if any(key.startswith(f"{name}/") for key in table):
+            copy_into(average.module.state_dict(), table, f"{name}/")
+        else:
+            copy_into(average.module.state_dict(), average.net.state_dict(), "")
+            changed.append(f"the average {name} is not in the checkpoint; it starts from the weights")
     for name, module in nets.running.items():
         prefix = f"running/{name}/"
         if any(key.startswith(prefix) for key in table):

@@ -19,7 +19,7 @@ from gentoolkit.registry import Facts, GentoolError
 
 from . import checkpoints, learned
 from .assemble import Assembly
-from .average import Average, decay_at
+from .average import averages
 from .console import Console
 from .feed import Feed
 from .journal import Journal
@@ -62,7 +62,7 @@ class Loop:
         self.checkpoints = folder / "checkpoints"
         self.dtype = DTYPES[training.precision]
         self.nets = Nets(self.plan, world, self.dtype)
-        self.averages = {n.name: Average(self.nets.modules[n.name]) for n in self.plan.nets if n.ema}
+        self.averages = averages(recipe, self.plan, self.nets.modules)
         self.players = {
             u.name: Player(u, self.nets, facts, world, training.precision, training.clip) for u in self.plan.updates
         }
@@ -115,7 +115,7 @@ class Loop:
                     micros, draws = self.micros(drawn[repeat], (step, update.name, repeat))
                     self.players[update.name].step(step, micros, draws, self.bad, self.moments)
             for average in self.averages.values():
-                average.update(decay_at(self.recipe.ema, step, training.batch_size))
+                average.update(step)
 
             done = step + 1
             last = done == training.steps
@@ -171,7 +171,7 @@ class Loop:
 
     def samples(self, n: int, stop: Stop) -> Tensor | None:
         """The first `n` samples of seed 0 from the averaged weights, on the CPU; None if a stop was asked for meanwhile."""
-        model: Any = self.averages["denoiser"].module
+        model: Any = self.averages["ema/denoiser"].module
         batch = min(n, self.recipe.sampler.batch)
         chunks = draw_chunks(model, self.sampler, self.facts, n, 0, batch, counts=self.label_counts, leave=lambda: stop.asked)
         try:

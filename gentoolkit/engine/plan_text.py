@@ -16,9 +16,10 @@ def plan_lines(assembly: Assembly, recipe: Recipe, facts: Facts) -> list[str]:
     """Nets with their parameters and the updates in order."""
     what = f"{recipe.method.name} on {recipe.data.name} {_shape(facts)}"
     lines = [f"{what}, T = {facts.steps}, {recipe.process.schedule.name} schedule"]
+    averaged = ", averaged" + (f" (ema, {', '.join(recipe.ema.more)})" if recipe.ema.more else "")
     for net in assembly.plan.nets:
         count = sum(p.numel() for p in net.module.parameters())
-        lines.append(f"  net     {net.name}: {count:,} parameters" + (", averaged" if net.ema else ""))
+        lines.append(f"  net     {net.name}: {count:,} parameters" + (averaged if net.ema else ""))
     for update in assembly.plan.updates:
         lines.append(f"  update  {_update(update)}")
     return lines

@@ -19,10 +19,12 @@ from torch import Tensor
 from gentoolkit import recipe as recipes
 from gentoolkit.components.model import StepModel
 from gentoolkit.recipe.exported import WEIGHTS, foreign, is_exported
+from gentoolkit.recipe.tree import Ema
 from gentoolkit.registry import GentoolError, RunRef
 
 from . import checkpoints, folder
 from .assemble import build, build_model, without_memory
+from .average import forgetting, saved_as
 from .learned import copy_into, fits
 from .loop import DTYPES
 from .sampling import draw_chunks, whole_number
@@ -34,7 +36,8 @@ class TrainedRun:
 
     Args:
         path: the run folder.
-        weights: `ema` (what samples are drawn from by default) or `raw`.
+        weights: `ema` (what samples are drawn from by default), `raw`, or the name of another average of the recipe. Of an
+            exported model, which holds one kind, `ema` is whatever it holds.
         device: `auto`, `cpu` or `cuda`.
         trust_local: whether code that the recipe brings may be run; unless given, it may in a run folder and not in an exported
             model.
@@ -45,16 +48,16 @@ class TrainedRun:
 
     def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto", trust_local: bool | None = None) -> None:
         self.folder = run_folder(path)
-        if weights not in ("ema", "raw"):
-            raise GentoolError(f"weights are 'ema' or 'raw', not {weights!r}")
         self.loaded = recipes.load(self.folder, trust_local=trust_local)
         self.exported = self.loaded.exported
-        if self.exported is not None and weights != "ema":
-            raise GentoolError(f"{path} is an exported model, which holds the averaged weights alone; leave weights out")
+        if self.exported is not None and weights not in ("ema", self.exported.weights):
+            raise GentoolError(
+                f"{path} is an exported model, which holds the weights '{self.exported.weights}' alone; leave weights out"
+            )
         self.recipe, self.facts, self.name = self.loaded.recipe, self.loaded.facts, self.loaded.name
         if self.exported is not None and self.loaded.home is None:
             raise GentoolError(f"{self.folder / folder.RECIPE} is no resolved recipe, as that of an exported model is")
-        self.weights = weights
+        self.weights = weights if self.exported is None else self.exported.weights
         self.warnings: list[str] = []
         self.checkpoint: Path | None = None
         prefix, table = self._saved(path)
@@ -75,13 +78,18 @@ class TrainedRun:
         if self.exported is not None:
             self.step, self.identity = self.exported.step, self.exported.sha256
             return "", tensors_of(self.exported.folder / WEIGHTS)
+        prefix = place_of(self.weights, self.recipe.ema) + "/denoiser/"
         found, refused = checkpoints.newest(self.folder / folder.CHECKPOINTS)
         self.warnings = list(refused.values())
         if found is None:
             why = "; ".join(self.warnings) or "none was committed yet"
             raise GentoolError(f"{path} has no checkpoint to load: {why}")
-        prefix = "ema/denoiser/" if self.weights == "ema" else "net/denoiser/"
         commit, table = checkpoints.load(found, World(0, 1, torch.device("cpu")), only=prefix)
+        if not table:
+            raise GentoolError(
+                f"{found} holds no weights '{self.weights}': this average is newer than the checkpoint; "
+                "train on, or take others"
+            )
         self.checkpoint = found
         self.step, self.identity = int(commit["step"]), (found / checkpoints.COMMIT).read_text()
         return prefix, table
@@ -138,6 +146,20 @@ class TrainedRun:
         if len(asked) != n or min(asked) < 0 or max(asked) >= classes:
             raise GentoolError(f"y must be a class from 0 to {classes - 1}, or {n} of them")
         return torch.tensor(asked, dtype=torch.int64)
+
+
+def place_of(weights: str, ema: Ema) -> str:
+    """Where a kind of weights lies in a checkpoint: `ema`, `net` for `raw`, `ema.NAME`.
+
+    Raises:
+        GentoolError: the recipe has no such average.
+    """
+    known = [*forgetting(ema), "raw"]
+    if weights not in known:
+        raise GentoolError(
+            f"weights are {' or '.join(map(repr, known))}, not {weights!r}; more are declared as [ema.more.NAME]"
+        )
+    return "net" if weights == "raw" else saved_as(weights)
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:

@@ -22,6 +22,9 @@ from .structure import Missing, Partial, options_of
 from .tree import Recipe
 
 _NAME = re.compile(r"\w[\w.+ -]{0,199}\Z")
+_AVERAGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\Z")
+RESERVED = ("ema", "raw")
+"""What `--weights` takes besides the names in `[ema.more]`: the first average, and the weights themselves."""
 
 
 class Check:
@@ -45,6 +48,7 @@ class Check:
             for slot in ("latent", "parametrization", "denoiser"):
                 self.part(("model", slot), getattr(recipe.model, slot))
             self.batch(recipe.training)
+            self.averages(recipe.ema)
             self.part(("method",), recipe.method)
             self.part(("sampler",), recipe.sampler)
             for kind in ("metrics", "observers"):
@@ -139,6 +143,21 @@ class Check:
             instead = "micro_batch = " + " or ".join(map(str, near))
             self.problem(("training", "micro_batch"), said, f"it must divide {each}", instead)
         self.facts = self.facts.with_({"training_steps": training.steps, "batch": max(1, min(micro or share, max(share, 1)))})
+
+    def averages(self, ema: Any) -> None:
+        """Each average forgets in one way, and has a name that `--weights` can tell from the others."""
+        if ema.half_life is not None and ema.sigma_rel is not None:
+            self.problem(("ema", "sigma_rel"), "an average forgets in one way", "[ema] gives half_life, too")
+        for name, one in ema.more.items():
+            keys = ("ema", "more", name)
+            if name in RESERVED or not _AVERAGE.match(name):
+                said = "letters, digits, - and _ only, and neither 'ema' nor 'raw', which stand for others"
+                self.problem(keys, f"an average cannot be called '{name}'", said)
+            given = [option for option in ("decay", "half_life", "sigma_rel") if getattr(one, option) is not None]
+            if len(given) != 1:
+                said = f"this one gives {' and '.join(given)}" if given else "this one gives none"
+                ways = "decay = 0.9999, half_life = 500_000 (images) or sigma_rel = 0.05"
+                self.problem(keys, f"an average forgets in one way, decay, half_life or sigma_rel: {said}", hint=ways)
 
     def files(self, recipe: Recipe | Partial) -> None:
         """Files that the parts need and that are not there."""

@@ -1,9 +1,10 @@
 """A model made to be given away: averaged weights, recipe and card, every file listed with its sha256.
 
-MANIFEST.json      {"format": 1, "step": ..., "files": {name: {"size": ..., "sha256": ...}}}
-model.safetensors  the averaged weights of the step model
+MANIFEST.json      {"format": 1, "step": ..., "weights": "ema", "files": {name: {"size": ..., "sha256": ...}}}
+model.safetensors  the weights of the step model, averaged unless the manifest says "raw"
 recipe.toml        resolved
 data.json          how often each class occurs, where the model is conditioned on it
+origin.json        of weights that come from what others released: their files and licence
 README.md          the card
 local/             code of the recipe's own, run only where it is trusted
 
@@ -40,6 +41,8 @@ class Exported:
     step: int
     sha256: str
     """Of the manifest, which names every file's."""
+    weights: str = "ema"
+    """Which weights of the run these are: `ema`, `raw`, or the name of another average."""
 
 
 def is_exported(folder: Path) -> bool:
@@ -86,7 +89,7 @@ def verified(folder: Path) -> Exported:
         raise GentoolError(
             f"{folder} is not the model that was exported: {error}; nothing of it was used. Get it again from where it came"
         ) from error
-    return Exported(folder, manifest["step"], hashlib.sha256(data).hexdigest())
+    return Exported(folder, manifest["step"], hashlib.sha256(data).hexdigest(), manifest.get("weights", "ema"))
 
 
 def _manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
@@ -104,6 +107,8 @@ def _manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
         raise ValueError(f"{MANIFEST} has format {manifest.get('format')!r}, and this version reads {FORMAT}")
     if type(manifest.get("step")) is not int or manifest["step"] < 0:
         raise ValueError(f"{MANIFEST} says no step")
+    if type(manifest.get("weights", "ema")) is not str:
+        raise ValueError(f"{MANIFEST} gives no name of its weights")
     return manifest, data
 
 

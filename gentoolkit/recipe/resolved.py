@@ -19,7 +19,7 @@ from gentoolkit.registry import Component, GentoolError, RunRef, get_registry, s
 from .local import LocalFile
 from .nodes import Leaf, Table, at
 from .positions import Keys, join_key, quoted
-from .structure import is_section, optional, options_of
+from .structure import optional, options_of, section_of
 from .tree import Recipe
 
 HEADER = "# Every value of the run, with where it is from. This is a recipe: it can be trained, changed and extended."
@@ -33,6 +33,9 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 """Values that do not change what is learned; nor do observers, metrics and where data lies."""
+
+NEUTRAL: Mapping[Keys, Any] = {("ema", "sigma_rel"): None}
+"""Options that came later, with the value at which a run is what it was before: it leaves the run id alone."""
 
 
 @frozen
@@ -64,7 +67,7 @@ def values_below(owner: Any, keys: Keys, tree: Table) -> Iterator[tuple[Keys, Va
     if isinstance(owner, Component):
         yield (*keys, "use"), Value(pinned(owner), _origin(tree, (*keys, "use")), _counts((*keys, "use")))
     known = options_of(type(owner))
-    parts = [name for name, option in known.items() if is_section(option.type) or slot_of(option.type)[0] is not None]
+    parts = [name for name, option in known.items() if section_of(option.type)[0] or slot_of(option.type)[0]]
     for name, option in known.items():
         value, here = getattr(owner, name), (*keys, name)
         if name not in parts:
@@ -75,7 +78,8 @@ def values_below(owner: Any, keys: Keys, tree: Table) -> Iterator[tuple[Keys, Va
     for name in parts:
         value, here = getattr(owner, name), (*keys, name)
         if isinstance(value, dict):
-            yield here, Value({}, "", False, "table")
+            if slot_of(known[name].type)[0] is not None:  # an empty table takes default parts away; sections have none
+                yield here, Value({}, "", False, "table")
             for key, part in value.items():
                 yield from values_below(part, (*here, key), tree)
         elif value is not None:
@@ -167,7 +171,7 @@ def toml(value: Any) -> str:
 
 def run_id(values: Mapping[Keys, Value], local: Sequence[LocalFile] = ()) -> str:
     """Twelve hexadecimal digits that name what is learned: equal for recipes that differ in nothing that counts."""
-    counting = {join_key(k): v.value for k, v in values.items() if v.counts}
+    counting = {join_key(k): v.value for k, v in values.items() if v.counts and not (k in NEUTRAL and v.value == NEUTRAL[k])}
     form = [counting, sorted(file.sha256 for file in local)]
     return hashlib.sha256(json.dumps(form, sort_keys=True, default=toml).encode()).hexdigest()[:12]
 

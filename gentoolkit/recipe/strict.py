@@ -70,8 +70,8 @@ def _run_ref(value: Any, _: Any) -> RunRef:
         raise Mistake("must be a path to a run, or a table with `path` and `weights`", f"this is {got(value)}")
     if table:
         raise Mistake(f"has no '{min(table)}': a run is named by `path` and `weights`")
-    if weights not in ("ema", "raw"):
-        raise Mistake("its weights must be one of 'ema', 'raw'", f"this is {got(weights)}")
+    if not isinstance(weights, str):
+        raise Mistake("its weights must be 'ema', 'raw' or the name of an average", f"this is {got(weights)}")
     return RunRef(path, weights)
 
 

@@ -104,6 +104,18 @@ def is_section(hint: Any) -> bool:
     return isinstance(hint, type) and attrs.has(hint) and not issubclass(hint, Component) and hint is not RunRef
 
 
+def section_of(hint: Any) -> tuple[type | None, bool]:
+    """The section class in a type hint, and whether the hint is a table of several: `dict[str, Forgetting]`."""
+    if is_section(hint):
+        return hint, False
+    args = typing.get_args(hint)
+    if typing.get_origin(hint) is dict:
+        return (args[1], True) if is_section(args[1]) else (None, False)
+    if type(None) in args:
+        return next((arm for arm in args if is_section(arm)), None), False
+    return None, False
+
+
 def optional(hint: Any) -> bool:
     """Whether a type admits None."""
     return type(None) in typing.get_args(hint)
@@ -135,7 +147,7 @@ class Structuring:
                 right[name] = self.option(option, table.entries.get(name), owner)
             except Exception as error:  # whatever is wrong with one option, the others are looked at too
                 errors.append(_noted(Told() if isinstance(error, Absent) and name in misspelt else error, name))
-                if isinstance(error, Incomplete) and is_section(option.type):
+                if isinstance(error, Incomplete) and section_of(option.type)[0] is not None:
                     right[name] = Partial(error.partial)
         if not errors:
             try:
@@ -150,25 +162,27 @@ class Structuring:
     def option(self, option: Option, node: Node | None, owner: str) -> Any:
         """The value of one option from what the recipe has for it, if anything, and its default."""
         slot, many = slot_of(option.type)
-        many = many and slot is not None
+        section, several = section_of(option.type)
+        many = (many and slot is not None) or several
         if isinstance(node, Leaf) and node.value is UNKNOWN:
             raise Told
         if slot is not None:
             node = _over_default(option.default, node)
         if isinstance(node, Leaf) and isinstance(node.value, Dropped):
-            return self.without(option, node.value, owner, slot is not None, many)
+            part = slot is not None or (section is not None and optional(option.type))
+            return self.without(option, node.value, owner, part, many)
         if many:
             return self.parts(option, node)
         if slot is not None:
             if node is not None:
                 return self.converter.structure(node, slot)
             return _absent(option, owner)
-        if is_section(option.type):
+        if section is not None:
             if node is None and option.default is REQUIRED:
                 raise Absent(f"{owner} needs a table [{option.name}]", f"[{option.name}]: {option.help}")
-            if isinstance(node, Leaf) or (node is not None and isinstance(node.entries.get("use"), Leaf)):
-                raise _only_named(node, f"[{option.name}] is a table of options, without `use`")
-            return self.options(option.type, node or Table(origin=DEFAULT), f"[{option.name}]")
+            if optional(option.type) and (node is None or (isinstance(node, Leaf) and node.value == "none")):
+                return None
+            return self.section(section, node or Table(origin=DEFAULT), option.name)
         if node is None:
             return self.value(option, _absent(option, owner), owner)
         if isinstance(node, Table):
@@ -189,30 +203,42 @@ class Structuring:
             return self.option(option, None, owner)
         return self.value(option, _absent(option, owner), owner)
 
-    def parts(self, option: Option, node: Node | None) -> dict[str, Any]:
-        """Several components of a kind, by name."""
-        slot, _ = slot_of(option.type)
-        assert slot is not None
-        assert issubclass(slot, Component)
-        if node is None:
-            raise Mistake(f"a table of {slot.slot}s by name is missing", option.help)
+    def section(self, section: type, node: Node, name: str) -> Any:
+        """One section from its table."""
         if isinstance(node, Leaf) or isinstance(node.entries.get("use"), Leaf):
-            sentence = f"'{option.name}' holds named tables, one per {slot.slot}"
-            raise _only_named(node, sentence, f"[{{path}}.my_{slot.slot}] with `use` below it")
+            raise _only_named(node, f"[{name}] is a table of options, without `use`")
+        return self.options(section, node, f"[{name}]")
+
+    def parts(self, option: Option, node: Node | None) -> dict[str, Any]:
+        """Several components of a kind, or several sections, by name."""
+        slot, _ = slot_of(option.type)
+        section, _ = section_of(option.type)
+        kind = slot.slot if slot is not None and issubclass(slot, Component) else "table"
+        if node is None and slot is not None:
+            raise Mistake(f"a table of {kind}s by name is missing", option.help)
+        if isinstance(node, Leaf) or (node is not None and isinstance(node.entries.get("use"), Leaf)):
+            sentence = f"'{option.name}' holds named tables" + (f", one per {kind}" if slot is not None else "")
+            raise _only_named(
+                node, sentence, f"[{{path}}.my_{kind}] with " + ("`use`" if slot is not None else "options") + " below it"
+            )
         made: dict[str, Any] = {}
         errors: list[Exception] = []
-        for name, below in node.entries.items():
+        entries = {} if node is None else node.entries
+        for name, below in entries.items():
             try:
                 if not isinstance(below, Leaf) or not isinstance(below.value, Dropped):
-                    made[name] = self.converter.structure(below, slot)
+                    if section is not None:
+                        made[name] = self.section(section, below, f"{option.name}.{name}")
+                    elif slot is not None:
+                        made[name] = self.converter.structure(below, slot)
                 elif not below.value.found:
-                    near = nearest(name, node.entries)
+                    near = nearest(name, entries)
                     label = f"did you mean '{near[0]}'?" if near else ""
-                    raise Mistake(f"there is nothing to drop: no lower layer has a {slot.slot} '{name}'", label)
+                    raise Mistake(f"there is nothing to drop: no lower layer has a {kind} '{name}'", label)
             except Exception as error:  # the other parts are looked at too
                 errors.append(_noted(error, name))
         if errors:
-            raise Incomplete(f"while structuring {option.name}", errors, slot)
+            raise Incomplete(f"while structuring {option.name}", errors, slot or dict)
         return made
 
     def part(self, node: Node, slot: type[Component]) -> Component:

@@ -64,11 +64,29 @@ class Training:
 
 
 @section
+class Forgetting:
+    """How one average of the weights forgets: exactly one of these."""
+
+    decay: float | None = opt(None, "share of the old average kept in each step; 0 is the raw weights", ge=0, lt=1)
+    half_life: float | None = opt(None, "images after which an old weight counts half", gt=0)
+    sigma_rel: float | None = opt(
+        None, "width of a power function, as a share of the training so far (Karras et al., 2024)", gt=0, le=0.28
+    )
+
+
+@section
 class Ema:
-    """The average of the denoiser's weights, which samples are drawn from."""
+    """The average of the denoiser's weights which samples are drawn from, and more of them by name."""
 
     decay: float | None = opt(0.999, "share of the old average kept in each step; 0 is the raw weights", ge=0, lt=1)
     half_life: float | None = opt(None, "images after which an old weight counts half; in place of decay", gt=0)
+    sigma_rel: float | None = opt(
+        None,
+        "width of a power function, as a share of the training so far (Karras et al., 2024); in place of decay",
+        gt=0,
+        le=0.28,
+    )
+    more: dict[str, Forgetting] = opt({}, "more averages, kept beside it: [ema.more.NAME], for `--weights NAME`")
 
 
 @section

@@ -15,4 +15,4 @@ class RunRef:
 
     path: str
     weights: str = "ema"
-    """`ema` or `raw`."""
+    """`ema`, `raw`, or the name of another of its averages."""

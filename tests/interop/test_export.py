@@ -106,7 +106,7 @@ def test_it_can_be_evaluated_and_checked_but_not_trained(model: Path) -> None:
     assert gentoolkit.check(model).name == "shared"
     with pytest.raises(GentoolError, match="is an exported model, which cannot be trained"):
         train(model, quiet=True)
-    with pytest.raises(GentoolError, match="holds the averaged weights alone"):
+    with pytest.raises(GentoolError, match="holds the weights 'ema' alone"):
         gentoolkit.load(model, weights="raw")
     with pytest.raises(GentoolError, match="is an exported model already"):
         gentoolkit.export(model, model.parent / "again")

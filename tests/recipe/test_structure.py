@@ -62,7 +62,7 @@ def test_values_of_the_right_type(value, hint, made):
         ([], int | str),
         (3, RunRef),
         ({"path": "a", "weight": "raw"}, RunRef),
-        ({"path": "a", "weights": "old"}, RunRef),
+        ({"path": "a", "weights": 3}, RunRef),
     ],
 )
 def test_values_of_another_type_are_refused(value, hint):

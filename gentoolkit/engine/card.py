@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gentoolkit.engine.folder import ORIGIN, RESULTS
-from gentoolkit.engine.trained import TrainedRun
 from gentoolkit.registry import GentoolError
+
+from .folder import ORIGIN, RESULTS
+from .model_folder import Model
 
 TRAINED = "A generative model trained with gentoolkit."
 
 
-def card(trained: TrainedRun) -> str:
+def card(given: Model) -> str:
     """README.md of the model, Markdown."""
-    recipe, facts = trained.recipe, trained.facts
+    recipe, facts = given.loaded.recipe, given.loaded.facts
     data, model = recipe.data.spec(), recipe.model
-    count = sum(p.numel() for p in trained.model.parameters())
     shape = " x ".join(map(str, facts.shape))
     told = "class-conditional" if facts.classes is not None else "unconditional"
     rows = [
@@ -25,18 +25,18 @@ def card(trained: TrainedRun) -> str:
         ("method", f"`{recipe.method.name}`, {told}"),
         ("forward process", f"`{recipe.process.schedule.name}`, T = {facts.steps}"),
         ("network", f"`{model.denoiser.name}`, latent `{model.latent.name}`, parametrization `{model.parametrization.name}`"),
-        ("parameters", f"{count:,}"),
+        ("parameters", f"{given.parameters:,}"),
         ("sampler", f"`{recipe.sampler.name}`"),
-        ("training", f"{trained.step:,} of {recipe.training.steps:,} steps of {recipe.training.batch_size}"),
-        ("weights", "averaged over the training"),
-        ("run", f"`{trained.loaded.run_id}`"),
+        ("training", f"{given.step:,} of {recipe.training.steps:,} steps of {recipe.training.batch_size}"),
+        ("weights", kind(given.weights)),
+        ("run", f"`{given.loaded.run_id}`"),
     ]
-    origin = released(trained)
+    origin = released(given)
     said = "A generative model made with gentoolkit of weights that others released." if origin else TRAINED
-    lines = [f"# {trained.name}", "", said, "", "| | |", "|---|---|"]
+    lines = [f"# {given.loaded.name}", "", said, "", "| | |", "|---|---|"]
     rows += origin
     lines += [f"| {name} | {value} |" for name, value in rows]
-    if measured := results(trained):
+    if measured := results(given):
         lines += ["", "## Measured", "", "| metric | value | protocol |", "|---|---|---|"]
         lines += [f"| {name} | {value} | `{protocol}` |" for name, value, protocol in measured]
     lines += [
@@ -56,20 +56,27 @@ def card(trained: TrainedRun) -> str:
         "`MANIFEST.json` holds the sha256 of every file, and a folder that differs from it is refused. `recipe.toml` holds "
         "every value of the run.",
     ]
-    if trained.loaded.local:
+    if given.loaded.local:
         lines += ["", "The recipe brings code of its own, in `local/`. It is run only with `--trust-local`: read it first."]
     if data.citation:
         lines += ["", "## Citation of the data", "", data.citation]
     return "\n".join(lines) + "\n"
 
 
-def released(trained: TrainedRun) -> list[tuple[str, str]]:
+def kind(weights: str) -> str:
+    """In words, which weights these are."""
+    if weights == "raw":
+        return "as trained, not averaged"
+    return "averaged over the training" + ("" if weights == "ema" else f" ({weights})")
+
+
+def released(given: Model) -> list[tuple[str, str]]:
     """Where an imported run's weights are from, and their licence.
 
     Raises:
         GentoolError: the run's folder says so in words that cannot be read, and a card must not leave a licence out.
     """
-    path = trained.folder / ORIGIN
+    path = given.run / ORIGIN
     if not path.is_file():
         return []
     try:
@@ -80,14 +87,14 @@ def released(trained: TrainedRun) -> list[tuple[str, str]]:
         raise GentoolError(f"{path}, which says where the weights are from, cannot be read; import them again") from error
 
 
-def results(trained: TrainedRun) -> list[tuple[str, str, str]]:
+def results(given: Model) -> list[tuple[str, str, str]]:
     """(metric and number, value, protocol) of the newest measurements of these very weights."""
     newest: dict[tuple[str, str], dict[str, Any]] = {}
-    path = trained.folder / RESULTS
+    path = given.run / RESULTS
     for line in path.read_text().splitlines() if path.is_file() else []:
         try:
             found = json.loads(line)
-            if (found["step"], found["weights"]) == (trained.step, trained.weights):
+            if (found["step"], found["weights"]) == (given.step, given.weights):
                 newest[found["metric"], found["protocol"]] = dict(found["values"])
         except (ValueError, KeyError, TypeError):
             continue  # a line that a crash cut short
