@@ -8,16 +8,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
 from gentoolkit.diffusion import Draw, GaussianForward
 
 
-@frozen
+@dataclass(frozen=True, eq=False)
 class Condition:
     """What networks see besides x_t and its level. Every field may be absent."""
 
@@ -25,7 +25,7 @@ class Condition:
     """Classes `[B]`, int64."""
     w: Tensor | None = None
     """The latent as the network sees it, `[B, w]`."""
-    tensors: Mapping[str, Tensor] = field(factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
     """Named extra tensors `[B, ...]` (paired data)."""
 
     def __getitem__(self, rows: slice) -> Condition:
@@ -62,7 +62,7 @@ class StepModel(nn.Module):
     def raw(self, x_t: Tensor, t: Tensor, z: Tensor | None, condition: Condition) -> Tensor:
         """The network's output at step t `[B]`, in the parametrization's terms."""
         if self.latent is not None:
-            condition = evolve(condition, w=self.latent(z))
+            condition = replace(condition, w=self.latent(z))
         x_in, level = self.parametrization.inputs(x_t, t)
         return self.denoiser(x_in, level, condition)  # type: ignore[no-any-return]
 

@@ -9,8 +9,9 @@ Exact for s < t - 1 too, at alpha_T = 0, and at s = 0, where it is the point x_0
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
-from attrs import frozen
 from torch import Tensor
 
 from .broadcast import per_sample
@@ -21,7 +22,7 @@ from .grid import Curve, StepGrid
 LOG_SNR_FLOOR = -30.0
 
 
-@frozen
+@dataclass(frozen=True, eq=False)
 class Level:
     """All that networks see of t, each `[B]`."""
 

@@ -6,16 +6,16 @@ log N(x; m, v) = -½ Σ [ (x - m)² / v + log(2π v) ]
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
-from attrs import frozen
 from torch import Tensor
 
 from .broadcast import sum_per_sample
 from .draw import Draw
 
 
-@frozen(eq=False)
+@dataclass(frozen=True, eq=False)
 class Gaussian:
     """N(mean, variance) per sample: `mean [B, *shape]`, `variance` broadcastable to it. Variance 0 is a point."""
 

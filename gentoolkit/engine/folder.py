@@ -18,7 +18,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -112,6 +112,26 @@ def first_start(folder: Path) -> float | None:
         return datetime.strptime(first, "%Y-%m-%dT%H:%M:%S%z").timestamp()
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def record_program(folder: Path, name: str, verdict: Mapping[str, Any]) -> None:
+    """Add to the last start what became of a compiled loss."""
+    path = folder / ENVIRONMENT
+    starts = json.loads(path.read_text())
+    starts[-1].setdefault("programs", {})[name] = dict(verdict)
+    write_whole(path, json.dumps(starts, indent=1))
+
+
+def known_programs(folder: Path) -> dict[str, dict[str, Any]]:
+    """What earlier starts on the machine and with the versions of the last one recorded of compiled losses."""
+    try:
+        starts = json.loads((folder / ENVIRONMENT).read_text())
+        here = [{key: start[key] for key in ("device", "machine", "versions")} for start in starts]
+        return {
+            n: v for start, at in zip(starts, here, strict=True) if at == here[-1] for n, v in start.get("programs", {}).items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return {}
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ once raised it holds every later step back until the loop has seen it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 
 import torch
@@ -19,6 +19,8 @@ from gentoolkit.diffusion import Draw
 from gentoolkit.registry import Facts
 
 from .moments import Moments
+from .precision import arithmetic
+from .programs import Programs
 from .shell import Shell, inside
 from .world import World
 
@@ -55,16 +57,26 @@ class Player:
         world: this process.
         precision: `fp32`, `bf16` or `fp64`.
         clip: largest gradient norm, or None.
+        programs: which losses are compiled; none, unless given.
     """
 
-    def __init__(self, update: Update, nets: Nets, facts: Facts, world: World, precision: str, clip: float | None) -> None:
-        self.update, self.nets, self.world, self.clip = update, nets, world, clip
+    def __init__(
+        self,
+        update: Update,
+        nets: Nets,
+        facts: Facts,
+        world: World,
+        precision: str,
+        clip: float | None,
+        programs: Programs | None = None,
+    ) -> None:
+        self.update, self.nets, self.world, self.precision, self.clip = update, nets, world, precision, clip
+        self.programs = programs or Programs("off", precision, world, None)
         self.named = [(f"{n}.{p}", w) for n in update.trains for p, w in nets.modules[n].named_parameters()]
         self.weights = [w for _, w in self.named]
         self.optimizer: torch.optim.Optimizer = update.optimizer.build(facts, {})(self.named)
         self.schedule = update.optimizer.lr_schedule.build(facts, {})(self.optimizer)
         self.fused = getattr(self.optimizer, "_step_supports_amp_scaling", False)
-        self.autocast = precision == "bf16"
         self.generators = [world.device.index or 0] if world.device.type == "cuda" else []
 
     def step(self, step: int, micros: list[Batch], draws: list[Draw], bad: Tensor, moments: Moments) -> None:
@@ -73,6 +85,9 @@ class Player:
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.step_update(step)
         active = self.update.active(step)
+        with arithmetic(self.update, active, self.precision, self.world.device):
+            weighted = partial(self.weighted, step=step)
+            self.programs.settle(self.update, self.nets.modules, micros[0], draws[0], active, weighted)
         seen: list[Terms] = []
         for i, (batch, draw) in enumerate(zip(micros, draws, strict=True)):
             with ExitStack() as stack:
@@ -96,8 +111,7 @@ class Player:
 
     def autocast_losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
         """The update's terms in the run's precision."""
-        cast = torch.autocast(self.world.device.type, torch.bfloat16) if self.autocast else nullcontext()
-        with cast:
+        with arithmetic(self.update, active, self.precision, self.world.device):
             return self.losses(batch, draw, active)
 
     def losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
@@ -110,7 +124,7 @@ class Player:
     def _loss(
         self, nets: Mapping[str, nn.Module], others: Mapping[str, nn.Module], batch: Batch, draw: Draw, active: frozenset[str]
     ) -> Terms:
-        return self.update.loss({**others, **nets}, batch, draw, active)
+        return self.programs.loss(self.update, active)({**others, **nets}, batch, draw, active)
 
     @torch.no_grad()
     def follow(self, seen: list[Terms]) -> None:

@@ -61,7 +61,7 @@ class Ready:
         """The update's terms on some slots of the batch."""
         self.train_only(update)
         part = Batch(self.batch.x_0[start:stop], self.batch.condition[start:stop])
-        return update.loss(self.nets, part, draw(update.name, start, stop, seed), update.active(step))
+        return update.loss(self.nets, part, draw(update.name, start, stop, seed), update.active(step)).settled()
 
 
 def total(update: Update, terms: Terms, step: int = 0) -> Tensor:

@@ -7,9 +7,9 @@ discriminator(x_prev, x_t, level, condition) -> logits [B] or [B, K]
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-import attrs
 import torch
 from torch import Tensor, nn
 
@@ -86,8 +86,8 @@ def mapped(change: Callable[[Tensor], Tensor], value: Any) -> Any:
         return [mapped(change, v) for v in value]
     if isinstance(value, dict):
         return {k: mapped(change, v) for k, v in value.items()}
-    if attrs.has(type(value)):
-        return attrs.evolve(value, **{a.name: mapped(change, getattr(value, a.name)) for a in attrs.fields(type(value))})
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: mapped(change, getattr(value, f.name)) for f in fields(value)})
     return value
 
 
@@ -148,7 +148,7 @@ def everything_it_is_given_matters(case: Case) -> None:
     changed: dict[str, list[Any]] = {f"argument {i}": [*args[:i], other[i], *args[i + 1 :]] for i in range(len(args) - 1)}
     for name in ("w", "y"):
         if getattr(condition, name) is not None:
-            changed[name] = [*args[:-1], attrs.evolve(condition, **{name: getattr(other[-1], name)})]
+            changed[name] = [*args[:-1], replace(condition, **{name: getattr(other[-1], name)})]
     assert bool((level.time != other[-2].time).all())
     for name, arguments in changed.items():
         moved = sum(sum_per_sample((a - b).abs().reshape(B, -1)) for a, b in zip(before, outputs(net, arguments), strict=True))
@@ -162,7 +162,7 @@ def a_hidden_label_is_a_class_of_its_own(case: Case) -> None:
         return
     net, args = network(case), mapped(lambda v: v[:1].expand(classes + 1, *v.shape[1:]), inputs(case))
     y = torch.arange(classes + 1)
-    out = outputs(net, [*args[:-1], attrs.evolve(args[-1], y=y)])
+    out = outputs(net, [*args[:-1], replace(args[-1], y=y)])
     rows = torch.cat([o.reshape(len(y), -1) for o in out], dim=1)
     assert bool((torch.cdist(rows, rows) + torch.eye(len(y)) > 0).all())
 

@@ -138,6 +138,8 @@ class BadMethod(ddpm.DDPM):
     """Uses the global generator, trains a net that it does not name, mixes samples, returns a mean."""
 
     def build(self, facts, parts):
+        from dataclasses import replace
+
         from attrs import evolve
 
         plan = ddpm.DDPM.build(self, facts, parts)
@@ -146,11 +148,11 @@ class BadMethod(ddpm.DDPM):
         nets = (*plan.nets, evolve(plan.nets[0], name="other", module=other, ema=False))
 
         def loss(nets, batch, rng, active):
-            terms = update.loss(nets, batch, rng, active)
+            terms = update.loss(nets, batch, rng, active).settled()
             other.requires_grad_(True)
             stray = other(torch.randn(1, 1, dtype=torch.float64)).sum()
             values = {k: -v.mean() + stray * batch.x_0.sum() for k, v in terms.values.items()}
-            return evolve(terms, values=values)
+            return replace(terms, values=values)
 
         return evolve(plan, nets=nets, updates=(evolve(update, loss=loss),))
 

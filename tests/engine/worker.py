@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny
 
-from gentoolkit.components.regularizers.penalties import squared_gradient
+from gentoolkit.components.regularizers.slopes import squared_slope
 from gentoolkit.engine.shell import Shell, inside
 from gentoolkit.engine.train import train
 
@@ -30,7 +30,7 @@ def penalty(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """A loss with a second-order term, as DDGAN's discriminator has."""
     x = x.clone().requires_grad_()
     logits = net(x).squeeze(1)
-    return (nn.functional.softplus(-logits) + squared_gradient(logits, x)).mean()
+    return (nn.functional.softplus(-logits) + squared_slope(net, x, logits)).mean()
 
 
 def second_order(folder: Path) -> None:

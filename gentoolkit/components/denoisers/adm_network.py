@@ -164,6 +164,11 @@ class ADMDenoiser(nn.Module):
         self.sizes = [one.block.modulations for one in (*self.down, *self.middle, *self.up)]
         self.modulate = nn.Linear(embedding, sum(self.sizes))
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Where the engine may cut the network: into pieces that are sharded, or computed again, one by one."""
+        return [*self.down, *self.middle, *self.up]
+
     def forward(self, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """`x_t [B, C, H, W]` -> raw `[B, raw_channels, H, W]`."""
         e = self.time(level)

@@ -232,6 +232,11 @@ class NCSNppDenoiser(nn.Module):
         reads = channels if config.progressive_output == "output-skip" else channels[:1]
         self.readout = nn.ModuleList(Readout(c, facts.raw_channels) for c in reads)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Where the engine may cut the network: into pieces that are sharded, or computed again, one by one."""
+        return [*self.residual, *(a for a in self.attend if not isinstance(a, nn.Identity))]
+
     def forward(self, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """`x_t [B, C, H, W]` -> raw `[B, raw_channels, H, W]`."""
         e = self.time(level)

@@ -124,7 +124,7 @@ class UNetDenoiser(nn.Module):
         super().__init__()
         width, blocks, attention, dropout = config.width, config.blocks, config.attention, config.dropout
         levels, adaptive, embedding = len(config.mults), facts.w is not None, 4 * config.width
-        self.tanh, self.blocks, self.classes = config.tanh, blocks, facts.classes
+        self.tanh, self.depth, self.classes = config.tanh, blocks, facts.classes
         channels = [width * m for m in config.mults]
         self.time = TimeEmbedding(config.time_input, width, embedding)
         self.label = None if facts.classes is None else nn.Embedding(facts.classes + 1, embedding)
@@ -148,6 +148,11 @@ class UNetDenoiser(nn.Module):
         self.norm_out = Norm(channels[0], adaptive=False)
         self.conv_out = ZeroConv2d(channels[0], facts.raw_channels, 3, padding=1)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Where the engine may cut the network: into pieces that are sharded, or computed again, one by one."""
+        return [*self.residual, *(a for a in self.attend if not isinstance(a, nn.Identity))]
+
     def forward(self, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """`x_t [B, C, H, W]` -> raw `[B, raw_channels, H, W]`."""
         e = self.time(level)
@@ -158,7 +163,7 @@ class UNetDenoiser(nn.Module):
 
         h: Tensor = self.conv_in(x_t)
         skips: list[Tensor] = []
-        depth, levels = self.blocks, len(self.shrink) + 1
+        depth, levels = self.depth, len(self.shrink) + 1
         for i, (block, attend) in enumerate(zip(self.residual, self.attend, strict=True)):
             rising = i - depth * levels - 1  # blocks since the middle
             if rising >= 0:

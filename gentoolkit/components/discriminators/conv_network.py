@@ -64,7 +64,7 @@ class ConvDiscriminator(nn.Module):
         width, blocks, mults = config.width, config.blocks, config.mults
         widths = [width * m for m in mults]
         plan = [(widths[max(k - (b == 0), 0)], widths[k]) for k in range(len(mults)) for b in range(blocks)]
-        self.blocks, self.classes = blocks, facts.classes
+        self.depth, self.classes = blocks, facts.classes
         self.time = TimeEmbedding(config.time_input, width, 4 * width)
         self.conv_in = HeConv2d(2 * facts.shape[0], widths[0], 3, padding=1)
         self.residual = nn.ModuleList(ResidualBlock(i, o) for i, o in plan)
@@ -73,13 +73,18 @@ class ConvDiscriminator(nn.Module):
         self.logit = ZeroLinear(widths[-1], 1)
         self.label = None if facts.classes is None else ZeroEmbedding(facts.classes + 1, widths[-1])
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Where the engine may cut the network: into pieces that are sharded, or computed again, one by one."""
+        return [*self.residual]
+
     def forward(self, x_prev: Tensor, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """Logits `[B]`."""
         e = leaky_relu(self.time(level), 0.2)
         shifts = self.shift(e).unflatten(1, (-1, 1, 1)).split(self.shifts, dim=1)
         h = self.conv_in(torch.cat([x_prev, x_t], dim=1))
         for i, block in enumerate(self.residual):
-            if i and i % self.blocks == 0:
+            if i and i % self.depth == 0:
                 h = avg_pool2d(h, 2)
             h = block(h, shifts[i])
         features = leaky_relu(h, 0.2).sum(dim=(2, 3))

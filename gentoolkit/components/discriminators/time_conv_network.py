@@ -93,6 +93,11 @@ class TimeConvDiscriminator(nn.Module):
         self.logit = ScaledLinear(widths[-1], 1, "out")
         self.label = None if facts.classes is None else ZeroEmbedding(facts.classes + 1, widths[-1])
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Where the engine may cut the network: into pieces that are sharded, or computed again, one by one."""
+        return [*self.residual]
+
     def forward(self, x_prev: Tensor, x_t: Tensor, level: Level, condition: Condition) -> Tensor:
         """Logits `[B]`."""
         shifts = self.shift(activate(self.time(level)))[..., None, None].split(self.shifts, dim=1)

@@ -56,7 +56,7 @@ class ConvEncoder(nn.Module):
         widths = [width * m for m in mults]
         plan = [(widths[max(k - (b == 0), 0)], widths[k]) for k in range(len(mults)) for b in range(blocks)]
         shrink = 2 ** (len(mults) - 1)
-        self.blocks, self.classes = blocks, facts.classes
+        self.depth, self.classes = blocks, facts.classes
         self.time = TimeEmbedding(config.time_input, width, 4 * width)
         self.label = None if facts.classes is None else nn.Embedding(facts.classes + 1, 4 * width)
         self.conv_in = nn.Conv2d(2 * channels, widths[0], 3, padding=1)
@@ -66,6 +66,11 @@ class ConvEncoder(nn.Module):
         self.norm_out = group_norm(widths[-1])
         self.gaussian = ZeroLinear(widths[-1] * (height // shrink) * (width_px // shrink), 2 * (facts.latent or 0))
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Where the engine may cut the network: into pieces that are sharded, or computed again, one by one."""
+        return [*self.residual]
+
     def forward(self, seen: Tensor, x_t: Tensor, level: Level, condition: Condition) -> Gaussian:
         """r(z | seen, x_t), event shape `[dim]`."""
         e = self.time(level)
@@ -74,7 +79,7 @@ class ConvEncoder(nn.Module):
         shifts = self.shift(silu(e)).unflatten(1, (-1, 1, 1)).split(self.shifts, dim=1)
         h = self.conv_in(torch.cat([seen, x_t], dim=1))
         for i, block in enumerate(self.residual):
-            if i and i % self.blocks == 0:
+            if i and i % self.depth == 0:
                 h = avg_pool2d(h, 2)
             h = block(h, shifts[i])
         # In the precision of x: a KL of some thousandths would vanish in bf16.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from gentoolkit.registry import Complaint, Component, Facts, options
 
@@ -57,7 +58,7 @@ class Running:
     module: Any
 
 
-@frozen
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What a loss sees of the data: `x_0 [B, *shape]` and the `Condition` of the networks."""
 
@@ -65,15 +66,22 @@ class Batch:
     condition: Any
 
 
-@frozen
+@dataclass(frozen=True, eq=False)
 class Terms:
     """What a loss returns: each active term's value per sample, `[B]`; `t [B]` for the loss per step; `logs`, more
-    per-sample diagnostics that train nothing; `running`, what the plan's `Running` modules follow, `[B]` by name."""
+    per-sample diagnostics that train nothing; `running`, what the plan's `Running` modules follow, `[B]` by name.
+
+    A value may be a function without arguments that makes it: the engine calls it in full precision, whatever the precision of
+    the run. Second-order terms are given so, since a gradient of bf16 gradients carries percents of noise."""
 
     values: Mapping[str, Any]
     t: Any = None
-    logs: Mapping[str, Any] = field(factory=dict)
-    running: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    logs: Mapping[str, Any] = field(default_factory=dict)
+    running: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def settled(self) -> Terms:
+        """The same with every value made."""
+        return replace(self, values={name: value() if callable(value) else value for name, value in self.values.items()})
 
 
 Loss = Callable[[Mapping[str, Any], Batch, Any, frozenset[str]], Terms]

@@ -12,6 +12,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 from gentoolkit.components.discriminators import over_scales
 from gentoolkit.components.methods import Batch, Net, Plan, Running, Term, Terms, Update
 from gentoolkit.components.regularizers import Judged
+from gentoolkit.components.regularizers.slopes import watched
 from gentoolkit.diffusion import Draw, Level
 from gentoolkit.registry import Facts
 
@@ -94,16 +96,17 @@ class Adversarial:
             fake = model.step(x_t, t, t - 1, rng.scope("fake"), batch.condition)
         penalties = {name: r for name, r in self.regularizers.items() if name in active}
         needed = {point for name in penalties for point in self.differentiates[name]}
-        x_prev, fake = x_prev.requires_grad_("real" in needed), fake.requires_grad_("fake" in needed)
+        x_prev, fake = watched(x_prev, "real" in needed), watched(fake, "fake" in needed)
 
         def discriminate(x: Tensor) -> Tensor:
             return self.judge(net, x, x_t, level, batch.condition, rng)
 
         r, f = discriminate(x_prev), discriminate(fake)
-        values = {"adversarial": over_scales(self.loss.real(r)) + over_scales(self.loss.fake(f))}
-        judged = Judged(x_prev, fake, r, f, x_t, level, batch.condition)
+        values: dict[str, Any] = {"adversarial": over_scales(self.loss.real(r)) + over_scales(self.loss.fake(f))}
+        exact = not torch.is_autocast_enabled(x_t.device.type)
+        judged = Judged(x_prev, fake, r, f, x_t, level, batch.condition, exact)
         for name, term in penalties.items():
-            values[name] = term(discriminate, judged, rng.scope(name))
+            values[name] = partial(term, discriminate, judged, rng.scope(name))
         running = {n: r.statistics(judged) for n, r in self.regularizers.items() if hasattr(r, "statistics")}
         with torch.no_grad():
             right = (r > self.loss.undecided).to(r.dtype) + (f < self.loss.undecided).to(f.dtype)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
-
-from attrs import frozen
 
 from gentoolkit.registry import Component, Facts
 
 
-@frozen(eq=False)
+@dataclass(frozen=True, eq=False)
 class Judged:
     """A pair of real and fake x_{t-1} as the discriminator has just judged them."""
 
@@ -23,11 +22,14 @@ class Judged:
     x_t: Any
     level: Any
     condition: Any
+    exact: bool = True
+    """Whether the logits were made in full precision."""
 
 
 class Regularizer(Component):
     """`build` returns `term(discriminate, judged, rng) -> [B]`, where `discriminate(x_prev) -> logits` judges other points
-    at the same x_t. `every` is the lazy interval in optimisation steps; with `scale_by_every` the term is multiplied by it
+    at the same x_t; it is called in full precision, whatever that of the run. `every` is the lazy interval in optimisation
+    steps; with `scale_by_every` the term is multiplied by it
     (StyleGAN2 does, DDGAN does not).
 
     A regularizer that remembers builds an `nn.Module` without weights, whose buffers go into checkpoints, with two more
@@ -45,7 +47,7 @@ class Regularizer(Component):
 
     @property
     def second_order(self) -> bool:
-        """Whether its gradient is a gradient of a gradient: such terms run in full precision and without fused attention."""
+        """Whether its gradient is a gradient of a gradient: an update with such a term runs without fused attention."""
         return False
 
     @property

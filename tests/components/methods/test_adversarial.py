@@ -50,7 +50,8 @@ class Game:
 
     def terms(self, name, step=0):
         update = self.updates[name]
-        return update.loss({"denoiser": self.model, "discriminator": self.judge}, self.batch, draw(), update.active(step))
+        nets = {"denoiser": self.model, "discriminator": self.judge}
+        return update.loss(nets, self.batch, draw(), update.active(step)).settled()
 
 
 TABLE = {  # at logits -1, 0, 2: D on real, D on fake, the denoiser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import attrs
 import pytest
@@ -48,7 +49,7 @@ def test_sinusoidal_embedding():
 
 def test_the_time_embedding_scales_what_it_embeds():
     """Time spans DDPM's 1000 steps, log_snr is clipped; the step is as it is."""
-    low = attrs.evolve(level(), log_snr=torch.tensor([-29.0, 3.0]))
+    low = replace(level(), log_snr=torch.tensor([-29.0, 3.0]))
     for name, scalar in (("time", [250.0, 1000.0]), ("step", [0.0, 3.0]), ("log_snr", [-20.0, 3.0])):
         made = TimeEmbedding(name, 8, 5)
         expected = made.out(torch.nn.functional.silu(made.hidden(sinusoidal(torch.tensor(scalar), 8))))

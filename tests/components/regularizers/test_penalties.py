@@ -30,9 +30,11 @@ def court(config, discriminate=logits, n=B, seed=0, dtype=torch.float64):
     real, fake, x_t = torch.randn(3, n, *SHAPE, generator=g, dtype=dtype)
     real.requires_grad_("real" in config.differentiates)
     fake.requires_grad_("fake" in config.differentiates)
-    judged = Judged(real, fake, discriminate(real, x_t), discriminate(fake, x_t), x_t, None, None)
+    exact = not torch.is_autocast_enabled("cpu")
+    judged = Judged(real, fake, discriminate(real, x_t), discriminate(fake, x_t), x_t, None, None, exact)
     rng = Draw((seed,), 0, n, dtype=dtype)
-    return config.build(Facts(), {})(lambda x: discriminate(x, x_t), judged, rng), real, fake, x_t
+    with torch.autocast("cpu", enabled=False):  # as the engine calls it
+        return config.build(Facts(), {})(lambda x: discriminate(x, x_t), judged, rng), real, fake, x_t
 
 
 def test_r2_is_half_gamma_times_the_squared_gradient_at_the_fake_point():

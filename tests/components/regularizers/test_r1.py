@@ -78,7 +78,8 @@ def test_under_autocast_the_pair_is_judged_again_in_full_precision():
     with torch.autocast("cpu", torch.bfloat16):
         rough = layer(real)[:, 0]
         assert rough.dtype == torch.bfloat16
-        judged = Judged(real, real, rough, rough, real, None, None)
-        value = R1(gamma=2.0).build(Facts(), {})(lambda x: layer(x)[:, 0], judged, Draw((), 0, B))
+        judged = Judged(real, real, rough, rough, real, None, None, exact=False)
+        with torch.autocast("cpu", enabled=False):  # as the engine calls it
+            value = R1(gamma=2.0).build(Facts(), {})(lambda x: layer(x)[:, 0], judged, Draw((), 0, B))
     assert value.dtype == torch.float32
     assert torch.allclose(value, layer.weight.square().sum().expand(B), rtol=1e-6)
