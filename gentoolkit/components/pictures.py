@@ -17,11 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from gentoolkit.registry import Facts
+
 SMALLEST = 48
 """Pixels below which an image's longer side is blown up."""
 MAGENTA = (255, 0, 255)
 INK, FAINT, PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f")
+
+
+def picture(samples: Any, facts: Facts) -> Image.Image:
+    """Samples `[n, *shape]` as they are looked at: a grid of images, or a scatter plot of points."""
+    if facts.kind == "image":
+        return grid(samples)
+    return scatter(samples, None if facts.mixture is None else facts.mixture["means"])
 
 
 def grid(samples: Any, columns: int | None = None) -> Image.Image:

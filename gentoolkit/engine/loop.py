@@ -27,6 +27,7 @@ from .meters import Meters
 from .moments import Moments
 from .players import Nets, Player
 from .sampling import draw_chunks
+from .snapshots import Snapshots
 from .stopping import DIVERGED, DONE, RESUMABLE, Stop, Stopped
 from .watchers import Watchers
 from .world import World
@@ -96,7 +97,16 @@ class Loop:
             checkpoints.prune(self.checkpoints, self.recipe.training.keep)
         return path
 
-    def run(self, start: int, stop: Stop, journal: Journal | None, console: Console, watchers: Watchers, meters: Meters) -> int:
+    def run(
+        self,
+        start: int,
+        stop: Stop,
+        journal: Journal | None,
+        console: Console,
+        watchers: Watchers,
+        meters: Meters,
+        snapshots: Snapshots,
+    ) -> int:
         """Train from step `start` on, and say how it ended: an exit code.
 
         Raises:
@@ -120,14 +130,20 @@ class Loop:
             done = step + 1
             last = done == training.steps
             leaving = stop.agreed() or last
-            wanted = 0 if leaving and not last else watchers.wants(done)
+            shown, snapped = watchers.wants(done), snapshots.wants(done)
+            wanted = 0 if leaving and not last else max(shown, snapped)
             due = done % training.checkpoint_every == 0 or leaving
             if due or done % training.log_every == 0:
                 self.log(done, journal, console, watchers, meters)
+            samples = None
             if wanted:
                 with meters.spending("sampling"):
-                    if (samples := self.samples(wanted, stop)) is not None:
+                    samples = self.samples(wanted, stop)
+                    if shown and samples is not None:
                         watchers.call("sampled", step=done, samples=samples)
+            if snapped:
+                with meters.spending("saving"):
+                    snapshots.take(done, self.averages["ema/denoiser"].module, samples)
             if due:
                 with meters.spending("saving"):
                     path = self.save(done)

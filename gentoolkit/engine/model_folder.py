@@ -5,6 +5,7 @@ Its weights are in the format safetensors, which holds numbers and no code; `rec
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -46,6 +47,7 @@ def write_model(
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     unfinished = target.absolute().with_name(f".{target.absolute().name}.part")
@@ -67,6 +69,8 @@ def write_model(
         if target.exists():
             target.rmdir()
         unfinished.rename(target)
+    except SafetensorError as error:  # which a full disk is, too
+        raise OSError(errno.EIO, str(error)) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

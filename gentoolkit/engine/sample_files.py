@@ -123,7 +123,7 @@ def whole_array(path: Path) -> bool:
 
 def write(target: Path, ending: str, samples: Any, trained: TrainedRun) -> None:
     """Write the finished file, in full or not at all."""
-    from gentoolkit.components.pictures import grid, scatter
+    from gentoolkit.components.pictures import picture
 
     unfinished = target.with_name(f".{target.name}.unfinished")
     if ending == ".npz":
@@ -131,11 +131,8 @@ def write(target: Path, ending: str, samples: Any, trained: TrainedRun) -> None:
             np.savez(file, samples=samples)
     elif ending == ".zip":
         write_zip(unfinished, samples)
-    elif trained.facts.kind == "points":
-        means = None if trained.facts.mixture is None else trained.facts.mixture["means"]
-        scatter(samples, means).save(unfinished, format="PNG")
     else:
-        grid(samples).save(unfinished, format="PNG")
+        picture(samples, trained.facts).save(unfinished, format="PNG")
     unfinished.replace(target)
 
 

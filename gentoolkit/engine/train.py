@@ -26,6 +26,7 @@ from .loop import DTYPES, Loop
 from .meters import Meters
 from .peaks import peak
 from .plan_text import describe
+from .snapshots import Snapshots
 from .stopping import DONE, RESUMABLE, STOP_FILE, Stop
 from .trained import load_reference
 from .watchers import RunView, Watchers
@@ -137,9 +138,10 @@ def train(
             journal.counted if journal else 0.0,
             folder.first_start(where) if here.first else None,
         )
+        snapshots = Snapshots(loaded, where, here, loop.label_counts, console.warn)
         with Stop(here, until, where / STOP_FILE) as stop:
             try:
-                code = loop.run(start, stop, journal, console, watchers, meters)
+                code = loop.run(start, stop, journal, console, watchers, meters, snapshots)
             except BaseException as error:
                 watchers.call("run_failed", step=loop.step, error=error)
                 raise

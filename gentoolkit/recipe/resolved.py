@@ -26,7 +26,7 @@ HEADER = "# Every value of the run, with where it is from. This is a recipe: it 
 
 WITHOUT_EFFECT = frozenset(
     {
-        *(("training", n) for n in ("log_every", "checkpoint_every", "keep", "resume", "workers", "device")),
+        *(("training", n) for n in ("log_every", "checkpoint_every", "snapshot_every", "keep", "resume", "workers", "device")),
         ("run", "name"),
         ("run", "folder"),
         ("local", "modules"),

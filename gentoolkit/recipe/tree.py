@@ -52,6 +52,9 @@ class Training:
     clip: float | None = opt(None, "largest norm of an update's gradient", gt=0)
     checkpoint_every: int = opt(1000, "steps between checkpoints", ge=1)
     keep: int = opt(2, "newest checkpoints that are kept", ge=1)
+    snapshot_every: int | None = opt(
+        None, "steps between snapshots, models for people in snapshots/; the last step has one too", ge=1
+    )
     log_every: int = opt(50, "steps between lines of the log", ge=1)
     seed: int = opt(0, "every random number of the run follows from it", ge=0)
     resume: str = opt(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gentoolkit.components.pictures import grid, scatter
+from gentoolkit.components.pictures import picture
 from gentoolkit.registry import Facts, hookimpl
 
 
@@ -26,14 +26,8 @@ class SamplePictures:
         """Draw the first of the samples that somebody wanted."""
         if not self.wants(step):
             return
-        shown = samples[: self.samples]
-        if self.facts.kind == "points":
-            means = None if self.facts.mixture is None else self.facts.mixture["means"]
-            picture = scatter(shown, means)
-        else:
-            picture = grid(shown)
         folder = Path(run.folder) / "samples"
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".step-{step:08d}.part"
-        picture.save(unfinished, format="PNG")
+        picture(samples[: self.samples], self.facts).save(unfinished, format="PNG")
         unfinished.replace(folder / f"step-{step:08d}.png")
