@@ -202,7 +202,7 @@ def test_observers_change_nothing_and_a_failing_one_is_switched_off(
     def broken(self: Any, *args: Any, **more: Any) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("gentoolkit.components.observers.sampled_pictures.scatter", broken)
+    monkeypatch.setattr("gentoolkit.components.observers.sampled_pictures.picture", broken)
     assert SamplePictures is not None
     on["run"] = {"name": "failing", "folder": str(tmp_path / "failing")}
     assert train(on, quiet=True).code == 0
