@@ -7,7 +7,7 @@ metrics.jsonl    the log
 results.jsonl    what it was measured to be, a line per metric
 origin.json      of weights that others released: their files and licence
 snapshots/       step-00001000/ with MANIFEST.json: models for people
-checkpoints/     step-00001000/ with COMMIT.json
+checkpoints/     step-00001000/ with COMMIT.json, unless run.checkpoints names another place
 local/           copies of [local] modules
 """
 
@@ -26,9 +26,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
+from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import GentoolError
 
-from .checkpoints import write_whole
+from .store import Store
+from .whole import write_whole
 
 RESULTS = "results.jsonl"
 ORIGIN = "origin.json"
@@ -41,6 +43,15 @@ RECIPE, ENVIRONMENT, DATA, METRICS, CHECKPOINTS = (
 )
 
 
+def store_of(recipe: Recipe, folder: Path) -> Store:
+    """Where the checkpoints of the run in `folder` lie.
+
+    Raises:
+        GentoolError: nothing here can reach the place.
+    """
+    return Store(recipe.run.checkpoints or folder / CHECKPOINTS)
+
+
 def make(folder: Path) -> None:
     """Create a run folder.
 
@@ -48,7 +59,7 @@ def make(folder: Path) -> None:
         GentoolError: the folder cannot be written.
     """
     try:
-        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
         probe.write_text("")
         probe.unlink()

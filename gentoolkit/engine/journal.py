@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .checkpoints import write_whole
 from .meters import counted_seconds
+from .whole import write_whole
 
 
 class Journal:

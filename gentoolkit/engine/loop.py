@@ -6,7 +6,6 @@ A run is a pure function of (recipe, seed). What is restored is what learning pr
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,8 +26,10 @@ from .meters import Meters
 from .moments import Moments
 from .players import Nets, Player
 from .sampling import draw_chunks
+from .saver import Saver
 from .snapshots import Snapshots
 from .stopping import DIVERGED, DONE, RESUMABLE, Stop, Stopped
+from .store import Store
 from .watchers import Watchers
 from .world import World
 
@@ -51,16 +52,15 @@ class Loop:
         sampler: the built sampler.
         source: the opened data.
         world: this process.
-        folder: the run folder.
+        store: where its checkpoints lie.
     """
 
     def __init__(
-        self, recipe: Recipe, facts: Facts, assembly: Assembly, sampler: Any, source: Any, world: World, folder: Path
+        self, recipe: Recipe, facts: Facts, assembly: Assembly, sampler: Any, source: Any, world: World, store: Store
     ) -> None:
         training = recipe.training
         self.recipe, self.facts, self.world, self.source, self.sampler = recipe, facts, world, source, sampler
         self.plan = assembly.plan
-        self.checkpoints = folder / "checkpoints"
         self.dtype = DTYPES[training.precision]
         self.nets = Nets(self.plan, world, self.dtype)
         self.averages = averages(recipe, self.plan, self.nets.modules)
@@ -69,6 +69,8 @@ class Loop:
         }
         self.bad = torch.zeros((), dtype=torch.bool, device=world.device)
         self.moments = Moments(facts.steps, world)
+        optimizers = {u.name: u.optimizer.name for u in self.plan.updates}
+        self.saver = Saver(store, world, training, {"optimizers": optimizers, "versions": {"torch": torch.__version__}})
         counted = facts.classes is not None and hasattr(source, "label_counts")
         self.label_counts = [int(c) for c in source.label_counts()] if counted else None
         self.step = 0
@@ -76,26 +78,20 @@ class Loop:
 
     def restore(self) -> tuple[int, list[str]]:
         """(the step of the newest checkpoint that verifies or 0, what is to be said); puts its tensors back."""
-        path, refused = checkpoints.newest(self.checkpoints)
+        newest, refused = checkpoints.newest(self.saver.store)
         self.world.barrier()
         if self.world.first:
             for damaged in refused:
                 checkpoints.withdraw(damaged)
-        if path is None:
+        if newest is None:
             return 0, list(refused.values())
-        commit, table = checkpoints.load(path, self.world)
+        commit, table = checkpoints.load(newest, self.world)
         changed = learned.restore(table, commit.get("optimizers", {}), self.nets, self.averages, list(self.players.values()))
         return int(commit["step"]), [*refused.values(), *changed]
 
-    def save(self, step: int) -> Path:
-        """Write and commit a checkpoint of `step` done steps."""
-        table = learned.collect(self.nets, self.averages, list(self.players.values()))
-        optimizers = {name: player.update.optimizer.name for name, player in self.players.items()}
-        about = {"optimizers": optimizers, "versions": {"torch": torch.__version__}}
-        path = checkpoints.save(self.checkpoints, step, table, self.world, about)
-        if self.world.first:
-            checkpoints.prune(self.checkpoints, self.recipe.training.keep)
-        return path
+    def table(self) -> dict[str, Tensor]:
+        """Everything that learning produced."""
+        return learned.collect(self.nets, self.averages, list(self.players.values()))
 
     def run(
         self,
@@ -111,6 +107,7 @@ class Loop:
 
         Raises:
             Diverged: a gradient was not finite.
+            GentoolError: a checkpoint could not be written.
         """
         training = self.recipe.training
         batches = max(u.repeat for u in self.plan.updates)
@@ -129,6 +126,8 @@ class Loop:
 
             done = step + 1
             last = done == training.steps
+            if self.saver.failed:
+                stop.ask("save")
             leaving = stop.agreed() or last
             shown, snapped = watchers.wants(done), snapshots.wants(done)
             wanted = 0 if leaving and not last else max(shown, snapped)
@@ -146,8 +145,11 @@ class Loop:
                     snapshots.take(done, self.averages["ema/denoiser"].module, samples)
             if due:
                 with meters.spending("saving"):
-                    path = self.save(done)
-                watchers.call("checkpoint_saved", step=done, folder=str(path))
+                    self.saver.begin(done, self.table())
+                    if leaving:
+                        self.saver.wait()
+            for saved in self.saver.finished():
+                watchers.call("checkpoint_saved", step=saved.step, folder=str(saved))
             if leaving:
                 watchers.call("run_ended", step=done)
                 return DONE if last else RESUMABLE

@@ -18,8 +18,8 @@ from torch import Tensor
 from gentoolkit.recipe import Loaded
 from gentoolkit.recipe.exported import CARD, FORMAT, MANIFEST, WEIGHTS
 
-from .checkpoints import digest
 from .folder import DATA, ORIGIN, versions
+from .whole import digest
 
 
 @frozen(kw_only=True)
@@ -57,7 +57,8 @@ def write_model(
         tensors = {name: value.cpu().contiguous().clone() for name, value in model.tensors.items()}
         save_file(tensors, unfinished / WEIGHTS, metadata={"format": "pt"})
         # Where the run lay on this machine is nobody's business.
-        values = {keys: v for keys, v in model.loaded.values.items() if keys != ("run", "folder")}
+        private = {("run", "folder"), ("run", "checkpoints")}
+        values = {keys: v for keys, v in model.loaded.values.items() if keys not in private}
         evolve(model.loaded, values=values).write(unfinished)
         if model.label_counts is not None:
             (unfinished / DATA).write_text(json.dumps({"label_counts": model.label_counts}))

@@ -18,11 +18,11 @@ import torch
 
 from gentoolkit.registry import GentoolError
 
-from .checkpoints import write_whole
 from .console import on_a_terminal
 from .sampling import draw_chunks
 from .stopping import Stop, Stopped
 from .trained import TrainedRun
+from .whole import write_whole
 from .world import World
 
 ENDINGS = (".png", ".zip", ".npz")

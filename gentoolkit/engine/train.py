@@ -21,6 +21,7 @@ from . import checkpoints, folder
 from .assemble import assemble, build
 from .console import Console
 from .deep import Unknowable, deep_check
+from .faults import point
 from .journal import Journal
 from .loop import DTYPES, Loop
 from .meters import Meters
@@ -28,8 +29,10 @@ from .peaks import peak
 from .plan_text import describe
 from .snapshots import Snapshots
 from .stopping import DONE, RESUMABLE, STOP_FILE, Stop
+from .store import Store
 from .trained import load_reference
 from .watchers import RunView, Watchers
+from .whole import write_whole
 from .world import world, world_size
 
 FLOPS = "GENTOOL_STEP_FLOPS"
@@ -85,6 +88,7 @@ def train(
         where = loaded.home or Path(recipe.run.folder or Path("runs") / loaded.name)
         if is_exported(where):
             raise GentoolError(f"{where} is an exported model, which cannot be trained; give its recipe another run.name")
+        store = folder.store_of(recipe, where)
         load = partial(load_reference, device=here.device, dtype=DTYPES[recipe.training.precision])
         data = build(recipe.data, facts, {}, load_reference)
         if len(data) < 1:
@@ -92,12 +96,14 @@ def train(
         assembly = assemble(recipe, facts, load)
         sampler = build(recipe.sampler, facts, assembly.parts, load_reference)
         if here.first:
-            compare(loaded, where, allow_change, recipe.training.resume)
+            compare(loaded, where, store, allow_change, recipe.training.resume)
             folder.make(where)
+            store.reach()
             stack.enter_context(folder.lock(where))
         here.barrier()
 
-        loop = Loop(recipe, facts, assembly, sampler, data, here, where)
+        loop = Loop(recipe, facts, assembly, sampler, data, here, store)
+        stack.callback(loop.saver.close)
         start, refused = loop.restore()
         steps = recipe.training.steps
         unit = "img" if facts.kind == "image" else "points"
@@ -107,7 +113,8 @@ def train(
             if here.first:
                 console.warn(sentence)
         if here.first:
-            loaded.write(where)
+            with point(folder.RECIPE):
+                loaded.write(where)
             for note in loaded.notes:
                 console.say(f"note: {note}")
         if start > steps:
@@ -124,7 +131,7 @@ def train(
         if here.first:
             folder.record_start(where, start, here.size, str(here.device))
             about = folder.describe_data(data, facts.labels)
-            checkpoints.write_whole(where / folder.DATA, json.dumps(about))
+            write_whole(where / folder.DATA, json.dumps(about))
             journal = Journal(where / folder.METRICS, start)
             stack.callback(journal.close)
             observers = {n: build(o, facts, assembly.parts, load_reference) for n, o in recipe.observers.items()}
@@ -167,13 +174,13 @@ def told_flops() -> float | None:
     return float(os.environ[FLOPS]) if FLOPS in os.environ else None
 
 
-def compare(loaded: recipes.Loaded, where: Path, allow_change: bool, resume: str) -> None:
+def compare(loaded: recipes.Loaded, where: Path, store: Store, allow_change: bool, resume: str) -> None:
     """Stop where the folder holds a run of another recipe, or must not be resumed.
 
     Raises:
         GentoolError: with the differences.
     """
-    if not checkpoints.committed(where / folder.CHECKPOINTS):
+    if not checkpoints.committed(store):
         return
     if resume == "never":
         raise GentoolError(f'{where} already has checkpoints and training.resume = "never"; choose another run.name')

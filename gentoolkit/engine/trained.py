@@ -59,7 +59,7 @@ class TrainedRun:
             raise GentoolError(f"{self.folder / folder.RECIPE} is no resolved recipe, as that of an exported model is")
         self.weights = weights if self.exported is None else self.exported.weights
         self.warnings: list[str] = []
-        self.checkpoint: Path | None = None
+        self.checkpoint: checkpoints.Checkpoint | None = None
         prefix, table = self._saved(path)
         self.device = choose_device(device)
         if self.exported is not None:
@@ -79,7 +79,7 @@ class TrainedRun:
             self.step, self.identity = self.exported.step, self.exported.sha256
             return "", tensors_of(self.exported.folder / WEIGHTS)
         prefix = place_of(self.weights, self.recipe.ema) + "/denoiser/"
-        found, refused = checkpoints.newest(self.folder / folder.CHECKPOINTS)
+        found, refused = checkpoints.newest(folder.store_of(self.recipe, self.folder))
         self.warnings = list(refused.values())
         if found is None:
             why = "; ".join(self.warnings) or "none was committed yet"
@@ -91,7 +91,7 @@ class TrainedRun:
                 "train on, or take others"
             )
         self.checkpoint = found
-        self.step, self.identity = int(commit["step"]), (found / checkpoints.COMMIT).read_text()
+        self.step, self.identity = int(commit["step"]), found.commit().decode()
         return prefix, table
 
     @cached_property

@@ -20,7 +20,9 @@ from gentoolkit.components.discriminators.time_conv import TimeConv
 from gentoolkit.engine import checkpoints, folder
 from gentoolkit.engine.assemble import assemble
 from gentoolkit.engine.trained import load_reference
+from gentoolkit.engine.whole import digest, write_whole
 from gentoolkit.engine.world import World
+from gentoolkit.engine.writing import write
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Component, GentoolError
 
@@ -101,10 +103,10 @@ def import_run(
             saved |= {f"{kind}/{net.name}/{key}": value for key, value in net.module.state_dict().items()}
     folder.make(home)
     about = {"optimizers": {}, "versions": {"torch": torch.__version__}}
-    checkpoints.save(home / folder.CHECKPOINTS, 0, saved, World(0, 1, torch.device("cpu")), about)
+    write(home / folder.CHECKPOINTS, 0, saved, World(0, 1, torch.device("cpu")), about)
     folder.record_start(home, 0, 1, "cpu")
-    files = {Path(name).name: checkpoints.digest(Path(name)) for name in (path, discriminator) if name is not None}
-    checkpoints.write_whole(home / folder.ORIGIN, json.dumps({"files": files, "licence": LICENCE}, indent=1))
+    files = {Path(name).name: digest(Path(name)) for name in (path, discriminator) if name is not None}
+    write_whole(home / folder.ORIGIN, json.dumps({"files": files, "licence": LICENCE}, indent=1))
     loaded.write(home)
     return home
 

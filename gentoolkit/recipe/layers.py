@@ -54,11 +54,11 @@ def from_python(values: Mapping[str, Any], bare: bool = False) -> Table:
 
 
 def without_place(table: Table) -> Table:
-    """A recipe that another one extends, without its run's name and folder: these are its own."""
+    """A recipe that another one extends, without its run's name and places: these are its own."""
     run = table.entries.get("run")
     if not isinstance(run, Table):
         return table
-    kept = {key: node for key, node in run.entries.items() if key not in ("name", "folder")}
+    kept = {key: node for key, node in run.entries.items() if key not in ("name", "folder", "checkpoints")}
     return Table({**table.entries, "run": Table(kept, origin=run.origin)}, origin=table.origin, bare=table.bare)
 
 

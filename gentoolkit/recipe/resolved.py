@@ -26,9 +26,11 @@ HEADER = "# Every value of the run, with where it is from. This is a recipe: it 
 
 WITHOUT_EFFECT = frozenset(
     {
-        *(("training", n) for n in ("log_every", "checkpoint_every", "snapshot_every", "keep", "resume", "workers", "device")),
+        *(("training", n) for n in ("log_every", "checkpoint_every", "keep", "keep_every", "async_checkpoints")),
+        *(("training", n) for n in ("snapshot_every", "resume", "workers", "device")),
         ("run", "name"),
         ("run", "folder"),
+        ("run", "checkpoints"),
         ("local", "modules"),
     }
 )

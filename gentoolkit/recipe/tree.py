@@ -52,6 +52,8 @@ class Training:
     clip: float | None = opt(None, "largest norm of an update's gradient", gt=0)
     checkpoint_every: int = opt(1000, "steps between checkpoints", ge=1)
     keep: int = opt(2, "newest checkpoints that are kept", ge=1)
+    keep_every: int | None = opt(None, "checkpoints at multiples of this step are kept for ever", ge=1)
+    async_checkpoints: bool = opt(True, "write checkpoints from a copy in memory while training goes on")
     snapshot_every: int | None = opt(
         None, "steps between snapshots, models for people in snapshots/; the last step has one too", ge=1
     )
@@ -98,6 +100,9 @@ class Run:
 
     name: str | None = opt(None, "name of the run; the recipe's file name unless given")
     folder: str | None = opt(None, "run folder; runs/<name> unless given", path=True)
+    checkpoints: str | None = opt(
+        None, "where checkpoints lie: a folder or any URL of fsspec, s3://bucket/run; in the run folder unless given", path=True
+    )
 
 
 @section

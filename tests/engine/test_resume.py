@@ -19,6 +19,7 @@ import gentoolkit
 from gentoolkit.engine import checkpoints, journal
 from gentoolkit.engine.train import train
 from gentoolkit.engine.world import World
+from gentoolkit.engine.writing import write
 from gentoolkit.registry import GentoolError
 
 from . import tiny
@@ -56,8 +57,8 @@ def test_stop_and_resume_is_bitwise_equal_to_not_stopping(tmp_path: Path, method
 def test_training_changes_what_it_should(tmp_path: Path) -> None:
     train(tiny.recipe("ddgan", tmp_path / "run"), quiet=True)
     folders = checkpoints.committed(tmp_path / "run" / "checkpoints")
-    assert [step for step, _ in folders] == [6, 4, 2]
-    (_, last), (_, before) = (checkpoints.load(path, tiny.World(0, 1, tiny.torch.device("cpu"))) for _, path in folders[:2])
+    assert [checkpoint.step for checkpoint in folders] == [6, 4, 2]
+    (_, last), (_, before) = (checkpoints.load(path, tiny.World(0, 1, tiny.torch.device("cpu"))) for path in folders[:2])
     assert last.keys() == before.keys()
     for name, value in last.items():
         assert not tiny.torch.equal(value, before[name]), f"{name} did not move"
@@ -67,7 +68,7 @@ def test_training_changes_what_it_should(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, way: str, capsys: pytest.CaptureFixture[str]) -> None:
     train(tiny.recipe("ddpm", tmp_path / "straight"), quiet=True)
     train(tiny.recipe("ddpm", tmp_path / "run", steps=4), quiet=True)
-    newest = checkpoints.committed(tmp_path / "run" / "checkpoints")[0][1]
+    newest = checkpoints.committed(tmp_path / "run" / "checkpoints")[0].path
     shard = next(newest.glob("*.distcp"))
     if way == "flip":
         data = bytearray(shard.read_bytes())
@@ -121,7 +122,7 @@ def test_kill_minus_nine_costs_at_most_the_steps_since_the_last_commit(tmp_path:
 
 def test_a_damaged_checkpoint_never_pushes_out_a_sound_one(tmp_path: Path) -> None:
     train(tiny.recipe("ddpm", tmp_path / "run", steps=4, keep=1), quiet=True)
-    newest = checkpoints.committed(tmp_path / "run" / "checkpoints")[0][1]
+    newest = checkpoints.committed(tmp_path / "run" / "checkpoints")[0].path
     next(newest.glob("*.distcp")).write_bytes(b"")
     assert train(tiny.recipe("ddpm", tmp_path / "run", steps=3, keep=1), allow_change=True, quiet=True).step == 3
     assert gentoolkit.load(tmp_path / "run").step == 3
@@ -140,7 +141,7 @@ def test_another_optimizer_starts_anew_and_says_so(tmp_path: Path, way: str, cap
 
 def test_an_unfinished_checkpoint_never_counts(tmp_path: Path) -> None:
     train(tiny.recipe("ddpm", tmp_path / "run", steps=4), quiet=True)
-    newest = checkpoints.committed(tmp_path / "run" / "checkpoints")[0][1]
+    newest = checkpoints.committed(tmp_path / "run" / "checkpoints")[0].path
     (newest / checkpoints.COMMIT).unlink()
     assert gentoolkit.load(tmp_path / "run").step == 2
     train(tiny.recipe("ddpm", tmp_path / "run", steps=4), quiet=True)
@@ -198,7 +199,7 @@ def test_a_checkpoint_that_cannot_be_written_says_why_and_leaves_nothing(tmp_pat
         with pytest.raises(
             GentoolError, match=r"step-00000001 cannot be written: File too large \([\d,]+ MiB were free\); once"
         ) as caught:
-            checkpoints.save(tmp_path, 1, {"x": torch.zeros(100_000)}, here, {})
+            write(tmp_path, 1, {"x": torch.zeros(100_000)}, here, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "\n" not in str(caught.value)
@@ -207,7 +208,7 @@ def test_a_checkpoint_that_cannot_be_written_says_why_and_leaves_nothing(tmp_pat
 
 def test_a_checkpoint_that_torch_cannot_read_is_a_message(tmp_path: Path) -> None:
     here = World(0, 1, torch.device("cpu"))
-    path = checkpoints.save(tmp_path, 1, {"x": torch.zeros(10)}, here, {})
-    next(path.glob("*.distcp")).unlink()
+    saved = write(tmp_path, 1, {"x": torch.zeros(10)}, here, {})
+    next(saved.path.glob("*.distcp")).unlink()
     with pytest.raises(GentoolError, match="step-00000001 cannot be loaded: No such file or directory"):
-        checkpoints.load(path, here)
+        checkpoints.load(saved, here)

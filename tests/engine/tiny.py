@@ -49,10 +49,10 @@ def recipe(method: str, folder: Path, **training: Any) -> dict[str, Any]:
 
 def state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:
     """(step, everything learned) of a run's newest checkpoint."""
-    path, refused = checkpoints.newest(folder / "checkpoints")
-    assert path is not None
+    newest, refused = checkpoints.newest(folder / "checkpoints")
+    assert newest is not None
     assert refused == {}
-    commit, table = checkpoints.load(path, World(0, 1, torch.device("cpu")))
+    commit, table = checkpoints.load(newest, World(0, 1, torch.device("cpu")))
     return commit["step"], table
 
 
@@ -73,6 +73,6 @@ def identical(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def state_passing_over(folder: Path) -> dict[str, torch.Tensor]:
     """As `state`, where an older checkpoint may be damaged."""
-    path = checkpoints.committed(folder / "checkpoints")[0][1]
+    path = checkpoints.committed(folder / "checkpoints")[0]
     assert checkpoints.damage(path) is None
     return checkpoints.load(path, World(0, 1, torch.device("cpu")))[1]

@@ -16,6 +16,7 @@ import gentoolkit
 from gentoolkit.cli import main
 from gentoolkit.components.model import Condition
 from gentoolkit.engine import checkpoints
+from gentoolkit.engine.whole import digest
 from gentoolkit.engine.world import World
 from gentoolkit.interop.ddgan import import_discriminator, import_generator
 from gentoolkit.interop.ddgan_run import import_run
@@ -65,7 +66,7 @@ def test_the_run_is_the_released_network(tmp_path):
 
 def test_the_discriminator_goes_into_it(tmp_path, judge):
     where = import_run(STORED, 16, 4, tmp_path / "run", judge)
-    (path,) = (where / "checkpoints").glob("step-*")
+    (path,) = checkpoints.committed(where / "checkpoints")
     _, table = checkpoints.load(path, CPU, only="net/discriminator/")
     theirs = import_discriminator(judge, 16).network.state_dict()
     assert set(table) == {f"net/discriminator/{n}" for n in theirs}
@@ -79,7 +80,7 @@ def test_an_exported_model_carries_origin_and_licence(tmp_path, judge):
     card = (gentoolkit.export(where, tmp_path / "model") / "README.md").read_text()
     assert "trained with gentoolkit" not in card
     for file in (STORED, judge):
-        assert f"| released weights `{file.name}` | sha256 `{checkpoints.digest(file)}` |" in card
+        assert f"| released weights `{file.name}` | sha256 `{digest(file)}` |" in card
     assert "| licence of these weights | NVIDIA Source Code License" in card
     assert "non-commercial" in card
     assert gentoolkit.load(tmp_path / "model").sample(2, seed=0).equal(gentoolkit.load(where).sample(2, seed=0))

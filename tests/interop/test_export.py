@@ -197,7 +197,7 @@ def test_a_manifest_that_is_gone_leaves_no_model(model: Path) -> None:
 def test_weights_of_another_recipe_are_refused(model: Path) -> None:
     from safetensors.torch import save_file
 
-    from gentoolkit.engine.checkpoints import digest
+    from gentoolkit.engine.whole import digest
 
     def relist(m: Any) -> None:
         file = model / "model.safetensors"
@@ -214,7 +214,7 @@ def test_weights_of_another_recipe_are_refused(model: Path) -> None:
 
 
 def test_a_recipe_that_asks_for_more_memory_than_there_is_gets_none(model: Path) -> None:
-    from gentoolkit.engine.checkpoints import digest
+    from gentoolkit.engine.whole import digest
 
     file = model / "recipe.toml"
     file.write_text(file.read_text().replace("width = 8 ", "width = 4_000_000 ").replace("depth = 1 ", "depth = 3 "))
