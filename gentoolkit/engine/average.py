@@ -4,7 +4,7 @@
 
 with d in step t = 1, 2, ...
 
-    min(decay, t/(9 + t)),   decay given or 2^(-batch/half_life)
+    min(decay, t/(9 + t)),   decay given or 2^(-batch/half_life); plainly decay where the first weights are not random
     (1 - 1/t)^(gamma + 1)    a power function: whenever one looks, the average is as wide as sigma_rel of the training so far
 
 The second is Karras et al., "Analyzing and Improving the Training Dynamics of Diffusion Models", 2024, Sec. 3.1: weights of
@@ -35,13 +35,13 @@ def exponent(sigma_rel: float) -> float:
     return float(numpy.roots([1, 7, 16 - inverse, 12 - inverse]).real.max())
 
 
-def decay_at(options: Ema | Forgetting, step: int, batch: int) -> float:
-    """The share of the old average kept in optimisation step `step` (0 is the first); it starts low, so that the random
-    initial weights are forgotten at once."""
+def decay_at(options: Ema | Forgetting, step: int, batch: int, random: bool = True) -> float:
+    """The share of the old average kept in optimisation step `step` (0 is the first); it starts low where the first weights
+    are random, so that they are forgotten at once."""
     if options.sigma_rel is not None:
         return float((1 - 1 / (step + 1)) ** (exponent(options.sigma_rel) + 1))
     decay = 0.5 ** (batch / options.half_life) if options.half_life else (options.decay or 0.0)
-    return min(decay, (1 + step) / (10 + step))
+    return min(decay, (1 + step) / (10 + step)) if random else decay
 
 
 def saved_as(name: str) -> str:
@@ -79,9 +79,13 @@ class Average:
 
 def averages(recipe: Recipe, plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, Average]:
     """Every average of every averaged net, by `ema/NET` and `ema.NAME/NET`."""
-    batch = recipe.training.batch_size
+    batch, start = recipe.training.batch_size, recipe.start
+
+    def decay(how: Ema | Forgetting, net: str) -> Callable[[int], float]:
+        return partial(decay_at, how, batch=batch, random=start is None or net in start.fresh)
+
     return {
-        f"{saved_as(name)}/{net.name}": Average(modules[net.name], partial(decay_at, how, batch=batch))
+        f"{saved_as(name)}/{net.name}": Average(modules[net.name], decay(how, net.name))
         for name, how in forgetting(recipe.ema).items()
         for net in plan.nets
         if net.ema

@@ -6,6 +6,7 @@ data.json        number of items, fingerprint, class counts
 metrics.jsonl    the log
 results.jsonl    what it was measured to be, a line per metric
 origin.json      of weights that others released: their files and licence
+start.json       of a run that began with another model's weights: which
 snapshots/       step-00001000/ with MANIFEST.json: models for people
 checkpoints/     step-00001000/ with COMMIT.json, unless run.checkpoints names another place
 local/           copies of [local] modules

@@ -28,6 +28,7 @@ from .meters import Meters
 from .peaks import peak
 from .plan_text import describe
 from .snapshots import Snapshots
+from .start import begin
 from .stopping import DONE, RESUMABLE, STOP_FILE, Stop
 from .store import Store
 from .trained import load_reference
@@ -94,6 +95,7 @@ def train(
         if len(data) < 1:
             raise GentoolError(f"data '{recipe.data.name}' is empty")
         assembly = assemble(recipe, facts, load)
+        begun = begin(loaded, assembly, store, trust_local)
         sampler = build(recipe.sampler, facts, assembly.parts, load_reference)
         if here.first:
             compare(loaded, where, store, allow_change, recipe.training.resume)
@@ -113,6 +115,10 @@ def train(
             if here.first:
                 console.warn(sentence)
         if here.first:
+            if begun is not None:
+                begun.record(where)
+                for said in begun.notes:
+                    console.say(f"note: {said}")
             with point(folder.RECIPE):
                 loaded.write(where)
             for note in loaded.notes:

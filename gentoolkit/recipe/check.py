@@ -49,6 +49,7 @@ class Check:
                 self.part(("model", slot), getattr(recipe.model, slot))
             self.batch(recipe.training)
             self.averages(recipe.ema)
+            self.start(recipe.start)
             self.part(("method",), recipe.method)
             self.part(("sampler",), recipe.sampler)
             for kind in ("metrics", "observers"):
@@ -159,8 +160,17 @@ class Check:
                 ways = "decay = 0.9999, half_life = 500_000 (images) or sigma_rel = 0.05"
                 self.problem(keys, f"an average forgets in one way, decay, half_life or sigma_rel: {said}", hint=ways)
 
+    def start(self, start: Any) -> None:
+        """The weights that training begins with; a run that has begun does not need them any more."""
+        if start is not None and not _is_run(start.run):
+            said = "there is no run there (no recipe.toml); a new run cannot begin without it, one that has begun goes on"
+            self.notes.append(Note("start.run", said, closest(self.tree, ("start", "run"))[0].where))
+
     def files(self, recipe: Recipe | Partial) -> None:
         """Files that the parts need and that are not there."""
+        start = None if isinstance(recipe, Partial) else recipe.start
+        if start is not None and not _is_run(start.run):
+            self.problem(("start", "run"), f"there is no run in '{start.run}'", "no recipe.toml lies there")
         for keys, part in all_parts(recipe):
             wanted = part.files() if hasattr(part, "files") else ()
             for file in wanted:
@@ -169,8 +179,13 @@ class Check:
                     self.problem((*keys, option), f"{part.slot} '{part.name}' needs '{file}', which does not exist")
             for name in options_of(type(part)):
                 value = getattr(part, name)
-                if isinstance(value, RunRef) and not os.path.exists(os.path.join(value.path, "recipe.toml")):
+                if isinstance(value, RunRef) and not _is_run(value.path):
                     self.problem((*keys, name), f"there is no run in '{value.path}'", "no recipe.toml lies there")
+
+
+def _is_run(path: str) -> bool:
+    """Whether a run or an exported model lies in a folder."""
+    return os.path.exists(os.path.join(path, "recipe.toml"))
 
 
 def name_from(stem: str) -> str:

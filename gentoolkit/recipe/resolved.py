@@ -36,6 +36,9 @@ WITHOUT_EFFECT = frozenset(
 )
 """Values that do not change what is learned; nor do observers, metrics and where data lies."""
 
+PATHS_THAT_COUNT = frozenset({("start", "run")})
+"""Where data lies is no part of what is learned from it; from which weights training starts is."""
+
 NEUTRAL: Mapping[Keys, Any] = {("ema", "sigma_rel"): None}
 """Options that came later, with the value at which a run is what it was before: it leaves the run id alone."""
 
@@ -74,7 +77,7 @@ def values_below(owner: Any, keys: Keys, tree: Table) -> Iterator[tuple[Keys, Va
         value, here = getattr(owner, name), (*keys, name)
         if name not in parts:
             if value is not None or option.default is not None or _has_none(option.type):
-                yield here, Value(value, _origin(tree, here), _counts(here) and not option.path)
+                yield here, Value(value, _origin(tree, here), _counts(here) and (not option.path or here in PATHS_THAT_COUNT))
         elif value is None and option.default is not None:
             yield here, Value(None, _origin(tree, here), _counts(here), "no part")
     for name in parts:

@@ -180,7 +180,8 @@ class Structuring:
         if section is not None:
             if node is None and option.default is REQUIRED:
                 raise Absent(f"{owner} needs a table [{option.name}]", f"[{option.name}]: {option.help}")
-            if optional(option.type) and (node is None or (isinstance(node, Leaf) and node.value == "none")):
+            unset = node.value if isinstance(node, Leaf) else node.use if node is not None else "none"
+            if optional(option.type) and unset == "none":
                 return None
             return self.section(section, node or Table(origin=DEFAULT), option.name)
         if node is None:

@@ -95,6 +95,15 @@ class Ema:
 
 
 @section
+class Start:
+    """Weights of another model that training begins with, in place of random ones; optimizers are fresh."""
+
+    run: str = opt(help="the run's folder, a snapshot, or an exported or imported model", path=True)
+    weights: str = opt("ema", "which of its weights: ema, raw, or the name of another average")
+    fresh: tuple[str, ...] = opt((), "nets that begin with random weights all the same, such as the discriminator")
+
+
+@section
 class Run:
     """Where the run lives."""
 
@@ -123,6 +132,7 @@ class Recipe:
     sampler: Sampler = opt("ancestral", "how x_0 is drawn from the model")
     training: Training = opt(help="how long, how large, how exact, on what")
     ema: Ema = opt(Ema, "the average of the weights that samples are drawn from")
+    start: Start | None = opt(None, "weights of another model that training begins with")
     observers: dict[str, Observer] = opt(
         {"grid": {"use": "sample-grid"}, "loss_per_step": {"use": "loss-per-step"}}, "mirrors of the run"
     )
