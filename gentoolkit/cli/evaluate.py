@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 
@@ -10,20 +12,34 @@ import click
 @click.option("--metric", "names", multiple=True, help="Only this metric of the recipe; may be given several times.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--weights", default="ema", show_default=True, help="ema, raw, or the name of another average of the recipe.")
+@click.option("--nproc", type=click.IntRange(1), default=1, help="Processes on this machine; the numbers stay the same.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
-def command(run: str, names: tuple[str, ...], seed: int, weights: str, device: str, trust_local: bool) -> None:
+def command(run: str, names: tuple[str, ...], seed: int, weights: str, nproc: int, device: str, trust_local: bool) -> int:
     """Measure RUN with the metrics of its recipe; each number comes with the protocol it was measured under."""
     from gentoolkit.engine.folder import RESULTS
-    from gentoolkit.engine.trained import load
+    from gentoolkit.engine.launch import is_follower, is_worker, launch, report_stop
+    from gentoolkit.engine.stopping import Stopped
+    from gentoolkit.engine.trained import load, run_folder
     from gentoolkit.evaluation.evaluate import evaluate
 
+    if nproc > 1 and not is_worker():
+        run_folder(run)  # a mistake that can be seen at once is said once
+        return launch(nproc, sys.argv[1:])
     trained = load(run, weights, device, trust_local or None)
-    for warning in trained.warnings:
+    for warning in trained.warnings if not is_follower() else ():
         click.echo(f"warning: {warning}", err=True)
-    for result in evaluate(trained, names, seed):
+    try:
+        results = evaluate(trained, names, seed)
+    except Stopped:
+        report_stop()
+        raise
+    if is_follower():
+        return 0
+    for result in results:
         click.secho(result.metric, bold=True)
         for name, value in result.values.items():
             click.echo(f"  {name:<28} {value:.4g}" if isinstance(value, float) else f"  {name:<28} {value}")
         click.echo(f"  protocol: {result.protocol}")
     click.echo(f"appended to {trained.folder / RESULTS}")
+    return 0

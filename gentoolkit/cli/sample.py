@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 
@@ -12,6 +14,7 @@ import click
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone.")
 @click.option("--y", "classes", help="Class, or classes separated by commas, repeated over the samples.")
 @click.option("--weights", default="ema", show_default=True, help="ema, raw, or the name of another average of the recipe.")
+@click.option("--nproc", type=click.IntRange(1), default=1, help="Processes on this machine; the samples stay the same.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 @click.option("--quiet", is_flag=True, help="Print warnings alone.")
@@ -22,21 +25,30 @@ def command(
     seed: int,
     classes: str | None,
     weights: str,
+    nproc: int,
     device: str,
     trust_local: bool,
     quiet: bool,
 ) -> int:
     """Draw samples from RUN, a run folder or an exported model. Interrupted, the same command goes on where it was."""
-    from gentoolkit.engine.sample_files import write_samples
-    from gentoolkit.engine.trained import load
+    from gentoolkit.engine.launch import is_follower, is_worker, launch, report_stop
+    from gentoolkit.engine.sample_files import check_target, write_samples
+    from gentoolkit.engine.trained import load, run_folder
 
+    asked = _classes(classes, count)
+    if nproc > 1 and not is_worker():
+        run_folder(run)  # mistakes that can be seen at once are said once
+        check_target(out)
+        return launch(nproc, sys.argv[1:])
     trained = load(run, weights, device, trust_local or None)
     for warning in trained.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    asked = _classes(classes, count)
+        if not is_follower():
+            click.echo(f"warning: {warning}", err=True)
     done = write_samples(trained, count, out, seed, asked, quiet)
-    if done and not quiet:
+    if done and not quiet and not is_follower():
         click.echo(f"{count} samples of seed {seed} ({trained.weights} weights of step {trained.step}) in {out}")
+    if not done:
+        report_stop()
     return 0 if done else 75
 
 

@@ -24,6 +24,11 @@ def is_worker() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ or world_size() > 1
 
 
+def is_follower() -> bool:
+    """Whether another process of the group says what there is to say."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 def launch(processes: int, arguments: Sequence[str]) -> int:
     """Run `gentool ARGUMENTS` in `processes` workers and wait for them; the exit code that they agree on."""
     # Without this, workers that restart over gloo race for a store that the agent still holds.

@@ -25,15 +25,19 @@ from .journal import Journal
 from .meters import Meters
 from .moments import Moments
 from .players import Nets, Player
-from .sampling import draw_chunks
+from .sampling import draw_together
 from .saver import Saver
 from .snapshots import Snapshots
-from .stopping import DIVERGED, DONE, RESUMABLE, Stop, Stopped
+from .stopping import DIVERGED, DONE, RESUMABLE, Stop
 from .store import Store
 from .watchers import Watchers
 from .world import World
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
+
+GRID_CHUNKS = 4
+"""Chunks that the samples for observers are drawn in at least, so that as many processes share the work; the same
+for any number of processes, since rounding depends on the chunk."""
 
 
 class Diverged(GentoolError):
@@ -188,11 +192,8 @@ class Loop:
         watchers.call("step_ended", step=done, logs=line)
 
     def samples(self, n: int, stop: Stop) -> Tensor | None:
-        """The first `n` samples of seed 0 from the averaged weights, on the CPU; None if a stop was asked for meanwhile."""
+        """The first `n` samples of seed 0 from the averaged weights, drawn by all processes: on the first one's CPU; None
+        elsewhere, or if a stop was agreed on meanwhile."""
         model: Any = self.averages["ema/denoiser"].module
-        batch = min(n, self.recipe.sampler.batch)
-        chunks = draw_chunks(model, self.sampler, self.facts, n, 0, batch, counts=self.label_counts, leave=lambda: stop.asked)
-        try:
-            return torch.cat([x for _, x in chunks])
-        except Stopped:
-            return None
+        batch = min(-(-n // GRID_CHUNKS), self.recipe.sampler.batch)
+        return draw_together(model, self.sampler, self.facts, n, 0, batch, self.world, stop, self.label_counts)

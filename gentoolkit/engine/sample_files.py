@@ -1,6 +1,7 @@
 """Samples as files: one picture, a zip of PNGs, or an array.
 
-Restartable: chunks are kept in `<target>.part` beside the target until it is whole.
+Restartable: chunks are kept in `<target>.part` beside the target until it is whole. Several processes, which must see the same
+folder, each make a part of the chunks; which, changes no sample.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import torch
 from gentoolkit.registry import GentoolError
 
 from .console import on_a_terminal
-from .sampling import draw_chunks
+from .sampling import deal, draw_chunks
 from .stopping import Stop, Stopped
 from .trained import TrainedRun
 from .whole import write_whole
-from .world import World
+from .world import world
 
 ENDINGS = (".png", ".zip", ".npz")
 LARGEST_GRID = 10_000
@@ -32,7 +33,7 @@ LARGEST_GRID = 10_000
 def write_samples(
     trained: TrainedRun, n: int, out: str | Path, seed: int = 0, y: Sequence[int] | int | None = None, quiet: bool = True
 ) -> bool:
-    """Draw `n` samples into a file; False if a signal stopped it, and the same call goes on.
+    """Draw `n` samples into a file, on all processes together; False if a signal stopped it, and the same call goes on.
 
     Args:
         trained: the run.
@@ -45,41 +46,64 @@ def write_samples(
     Raises:
         GentoolError: the ending is unknown, does not suit the data, or the place cannot be written.
     """
-    target = Path(out)
+    target = check_target(out)
     ending = target.suffix.lower()
-    if ending not in ENDINGS:
-        raise GentoolError(f"samples go to a file that ends in {', '.join(ENDINGS)}, not to {out}")
-    if target.is_dir() or not target.parent.is_dir():
-        where = f"{target} is a folder" if target.is_dir() else f"the folder {target.parent} does not exist"
-        raise GentoolError(f"samples cannot be written: {where}")
     if ending == ".zip" and trained.facts.kind != "image":
         raise GentoolError("a .zip holds images; points go to .npz, or to .png as a scatter picture")
     if ending == ".png" and trained.facts.kind == "image" and n > LARGEST_GRID:
         raise GentoolError(f"a picture of {n} samples is too large; at most {LARGEST_GRID} go to .png, more to .zip or .npz")
     labels = trained.labels(n, y)
     parts = target.with_name(target.name + ".part")
-    done = open_parts(parts, identity(trained, n, seed, labels))
     counts = None if labels is not None else trained.label_counts
-    with Stop(World(0, 1, torch.device("cpu"))) as stop:
-        total = -(-n // trained.batch)
-        chunks = draw_chunks(
-            trained.model, trained.sampler, trained.facts, n, seed, trained.batch, labels, counts, done, lambda: stop.asked
-        )
+    total = -(-n // trained.batch)
+    with world(trained.device.type) as here, Stop(here) as stop:
+        done = here.told(open_parts(parts, identity(trained, n, seed, labels)) if here.first else None)
+        numbers, mine = deal([number for number in range(total) if number not in done], here)
+        model, sampler, facts = trained.model, trained.sampler, trained.facts
+        chunks = draw_chunks(model, sampler, facts, n, seed, trained.batch, labels, counts, numbers, stop.agreed)
         try:
-            for number, samples in progress(chunks, total, len(done), quiet):
-                unfinished = parts / f"{number}.unfinished"
-                with unfinished.open("wb") as file:
-                    np.save(file, samples.numpy())
-                unfinished.replace(parts / f"{number}.npy")
+            for at, (number, samples) in enumerate(progress(chunks, total, len(done), here.size, quiet or not here.first)):
+                if at < mine:
+                    unfinished = parts / f"{number}.unfinished"
+                    with unfinished.open("wb") as file:
+                        np.save(file, samples.numpy())
+                    unfinished.replace(parts / f"{number}.npy")
         except Stopped:
             return False
+        here.barrier()
+        if here.first:
+            merge(parts, total, target, ending, trained)
+        here.barrier()
+    return True
+
+
+def check_target(out: str | Path) -> Path:
+    """The file that samples go to.
+
+    Raises:
+        GentoolError: the ending is unknown, or no file can be there.
+    """
+    target = Path(out)
+    if target.suffix.lower() not in ENDINGS:
+        raise GentoolError(f"samples go to a file that ends in {', '.join(ENDINGS)}, not to {out}")
+    if target.is_dir() or not target.parent.is_dir():
+        where = f"{target} is a folder" if target.is_dir() else f"the folder {target.parent} does not exist"
+        raise GentoolError(f"samples cannot be written: {where}")
+    return target
+
+
+def merge(parts: Path, total: int, target: Path, ending: str, trained: TrainedRun) -> None:
+    """Make the file of all chunks, and delete them.
+
+    Raises:
+        GentoolError: it cannot be written; the chunks stay.
+    """
     samples = np.concatenate([np.load(parts / f"{i}.npy", allow_pickle=False) for i in range(total)])
     try:
         write(target, ending, samples, trained)
     except OSError as error:
         raise GentoolError(f"{target} cannot be written: {error.strerror}; the samples are kept in {parts}") from error
     shutil.rmtree(parts)
-    return True
 
 
 def identity(trained: TrainedRun, n: int, seed: int, labels: torch.Tensor | None) -> dict[str, Any]:
@@ -148,8 +172,8 @@ def write_zip(target: Path, samples: Any) -> None:
             archive.writestr(zipfile.ZipInfo(f"{i:08d}.png"), buffer.getvalue())
 
 
-def progress(chunks: Any, total: int, done: int, quiet: bool) -> Any:
-    """The chunks, with a bar on a terminal."""
+def progress(chunks: Any, total: int, done: int, processes: int, quiet: bool) -> Any:
+    """The chunks, with a bar on a terminal; the other processes draw theirs meanwhile."""
     if quiet or not on_a_terminal() or total < 2:
         yield from chunks
         return
@@ -159,4 +183,4 @@ def progress(chunks: Any, total: int, done: int, quiet: bool) -> Any:
         task = bar.add_task("sampling", total=total, completed=done)
         for item in chunks:
             yield item
-            bar.advance(task)
+            bar.advance(task, processes)

@@ -18,7 +18,8 @@ from gentoolkit.components.samplers.state import State, states
 from gentoolkit.diffusion import Draw
 from gentoolkit.registry import Facts, GentoolError
 
-from .stopping import Stopped
+from .stopping import Stop, Stopped
+from .world import World
 
 
 def sampling_draw(seed: int, first: int, stop: int, model: StepModel) -> Draw:
@@ -85,15 +86,16 @@ def draw_chunks(
     batch: int,
     y: Tensor | None = None,
     counts: Sequence[int] | None = None,
-    skip: frozenset[int] = frozenset(),
+    numbers: Sequence[int] | None = None,
     leave: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, Tensor]]:
-    """(chunk number, samples `[<= batch, *shape]` on the CPU), in order, `n` samples in all.
+    """(chunk number, samples `[<= batch, *shape]` on the CPU), in order; of all chunks, `n` samples.
 
     Args:
         y: classes `[n]`; drawn with frequencies `counts` where the model is conditioned and none are given.
-        skip: chunks that need not be made.
-        leave: asked after each state; where that asks all processes (`Stop.agreed`), each must draw as many chunks.
+        numbers: chunks that are wanted, where not all are.
+        leave: asked after each state; where that asks all processes (`Stop.agreed`), each must draw as many chunks, as `deal`
+            has it.
 
     Raises:
         Stopped: `leave` said so.
@@ -103,9 +105,7 @@ def draw_chunks(
     training = model.training
     model.eval()
     try:
-        for number in range(-(-n // batch)):
-            if number in skip:
-                continue
+        for number in range(-(-n // batch)) if numbers is None else numbers:
             first, stop = number * batch, (number + 1) * batch
             labels = None
             if facts.classes is not None:
@@ -116,3 +116,36 @@ def draw_chunks(
             yield number, chunk(model, sampler, facts, seed, number, batch, labels, leave).x[: n - first].cpu()
     finally:
         model.train(training)
+
+
+def deal(numbers: Sequence[int], world: World) -> tuple[list[int], int]:
+    """(chunks that this process draws, how many of them are wanted of it).
+
+    Every process draws as many, since a model that is spread over all of them needs them all in every step: where the chunks do
+    not come out even, some draw the last one too, for nothing.
+    """
+    mine = list(numbers[world.rank :: world.size])
+    rounds = -(-len(numbers) // world.size)
+    return mine + [numbers[-1]] * (rounds - len(mine)), len(mine)
+
+
+def draw_together(
+    model: StepModel,
+    sampler: Any,
+    facts: Facts,
+    n: int,
+    seed: int,
+    batch: int,
+    world: World,
+    stop: Stop,
+    counts: Sequence[int] | None = None,
+) -> Tensor | None:
+    """`n` samples of a seed on the CPU, drawn by all processes and brought together at the first one; None at the others, and
+    where a stop was agreed on meanwhile."""
+    numbers, mine = deal(range(-(-n // batch)), world)
+    try:
+        chunks = list(draw_chunks(model, sampler, facts, n, seed, batch, None, counts, numbers, stop.agreed))
+    except Stopped:
+        return None
+    found = [chunk for chunks in world.collected(chunks[:mine]) for chunk in chunks]
+    return torch.cat([x for _, x in sorted(found, key=lambda chunk: chunk[0])]) if world.first else None

@@ -51,6 +51,22 @@ class World:
         dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self.flags)
         return int(flag)
 
+    def told(self, value: Any) -> Any:
+        """The first process's value, at all of them."""
+        if self.size == 1:
+            return value
+        said = [value]
+        dist.broadcast_object_list(said, src=0, group=self.flags)
+        return said[0]
+
+    def collected(self, value: Any) -> list[Any]:
+        """Every process's value in the order of ranks, at the first process; nothing at the others."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] | None = [None] * self.size if self.first else None
+        dist.gather_object(value, found, dst=0, group=self.flags)
+        return found or []
+
     def sum_(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum over all processes, in place."""
         if self.size > 1:

@@ -1,38 +1,24 @@
-"""Measuring a run with metrics: samples are drawn once, in chunks, and shown to every metric that wants them."""
+"""Measuring a run with its recipe's metrics, by all processes together."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from attrs import asdict, frozen
 
 from gentoolkit.engine.assemble import build
-from gentoolkit.engine.folder import RESULTS, versions
-from gentoolkit.engine.sampling import draw_chunks
+from gentoolkit.engine.folder import RESULTS
+from gentoolkit.engine.measuring import looks_at_samples, measured
+from gentoolkit.engine.results import Result, how, record
 from gentoolkit.engine.stopping import Stop, Stopped
 from gentoolkit.engine.trained import TrainedRun, load, load_reference
-from gentoolkit.engine.world import World
-from gentoolkit.registry import GentoolError, options
-
-
-@frozen
-class Result:
-    """One metric's numbers, and what makes them comparable: two with different protocols never share a column."""
-
-    metric: str
-    values: dict[str, float]
-    protocol: str
-    step: int
-    weights: str
-    seed: int
+from gentoolkit.engine.world import world
+from gentoolkit.registry import GentoolError
 
 
 def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int = 0) -> list[Result]:
     """Measure a run with its recipe's metrics and append the results to its `results.jsonl`.
+
+    Under torchrun all processes call it and share the samples; the numbers are the same as of one process, and all return them.
 
     Args:
         run: an opened run, or its folder.
@@ -50,63 +36,33 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
     for name in names:
         if name not in metrics:
             raise GentoolError(f"the recipe of {trained.folder} has no metric '{name}'; it has {', '.join(metrics)}")
-    try:
-        (trained.folder / RESULTS).open("a").close()  # before hours of measuring, not after
-    except OSError as error:
-        raise GentoolError(f"{trained.folder / RESULTS} cannot be written: {error.strerror}") from error
     chosen = {name: m for name, m in metrics.items() if not names or name in names}
-    built = {name: build(m, trained.facts, trained.parts, load_reference) for name, m in chosen.items()}
-    looking = {name: m for name, m in built.items() if not hasattr(m, "measure")}
-    values: dict[str, dict[str, float]] = {}
-    if looking:
-        real = build(trained.recipe.data, trained.facts, {}, load_reference)
-        for metric in looking.values():
-            metric.prepare(real)
-        try:
-            show(trained, looking, {name: chosen[name].samples for name in looking}, seed)
-        except Stopped:
-            raise Stopped(f"stopped; nothing was recorded of {trained.folder}, and the same command measures again") from None
-        values = {name: metric.compute() for name, metric in looking.items()}
-    for name, metric in built.items():
-        if name not in looking:
-            values[name] = metric.measure(trained.model, trained.sampler, trained.facts)
-    results = [
-        Result(name, values[name], f"{built[name].protocol}/{how(trained)}", trained.step, trained.weights, seed)
-        for name in chosen
-    ]
-    record(trained.folder / RESULTS, results)
-    return results
-
-
-def how(trained: TrainedRun) -> str:
-    """How samples were drawn, for the protocol: weights, sampler, steps, and what else is not as it is by default."""
-    sampler: Any = trained.recipe.sampler
-    told = [f"{sampler.name}-{sampler.steps or trained.facts.steps}"]
-    for name, option in options(type(sampler)).items():
-        if name not in ("steps", "batch") and getattr(sampler, name) != option.default:
-            told.append(f"{name}-{getattr(sampler, name)}")
-    if trained.recipe.training.precision == "fp64":
-        told.append("fp64")
-    return "/".join([trained.weights, *told])
-
-
-def show(trained: TrainedRun, metrics: dict[str, Any], wanted: dict[str, int], seed: int) -> None:
-    """Draw samples chunk by chunk and let each metric see the first `wanted` of them."""
-    most, at = max(wanted.values()), 0
-    with Stop(World(0, 1, trained.device)) as stop:
-        model, counts = trained.model, trained.label_counts
-        for _, samples in draw_chunks(
-            model, trained.sampler, trained.facts, most, seed, trained.batch, counts=counts, leave=lambda: stop.asked
-        ):
-            for name, metric in metrics.items():
-                if (left := wanted[name] - at) > 0:
-                    metric.update(samples[:left])
-            at += len(samples)
-
-
-def record(path: Path, results: list[Result]) -> None:
-    """Append results with time and versions."""
-    about = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "versions": versions()}
-    with path.open("a") as file:
-        for result in results:
-            file.write(json.dumps({**asdict(result), **about}) + "\n")
+    with world(trained.device.type) as here, Stop(here) as stop:
+        if here.first:
+            try:
+                (trained.folder / RESULTS).open("a").close()  # before hours of measuring, not after
+            except OSError as error:
+                raise GentoolError(f"{trained.folder / RESULTS} cannot be written: {error.strerror}") from error
+        facts, model, sampler, counts = trained.facts, trained.model, trained.sampler, trained.label_counts
+        built = {name: build(m, facts, trained.parts, load_reference) for name, m in chosen.items()}
+        looking = {name: m for name, m in built.items() if looks_at_samples(m)}
+        values: dict[str, dict[str, float]] = {}
+        if looking:
+            real = build(trained.recipe.data, facts, {}, load_reference)
+            for metric in looking.values():
+                metric.prepare(real)
+            wanted = {name: chosen[name].samples for name in looking}
+            try:
+                values = measured(model, sampler, facts, looking, wanted, seed, trained.batch, counts, here, stop)
+            except Stopped:
+                said = f"stopped; nothing was recorded of {trained.folder}, and the same command measures again"
+                raise Stopped(said) from None
+        results: list[Result] = []
+        if here.first:  # and the others wait: a clock runs while the model itself is measured
+            values.update({n: m.measure(model, sampler, facts) for n, m in built.items() if n not in looking})
+            under = how(trained.recipe, facts, trained.weights)
+            about = (trained.step, trained.weights, seed)
+            results = [Result(name, values[name], f"{built[name].protocol}/{under}", *about) for name in chosen]
+            record(trained.folder / RESULTS, results)
+        told: list[Result] = here.told(results)
+        return told

@@ -41,7 +41,7 @@ def oracle_row(T: int, samples: int, seed: int) -> list[tuple[float, int]]:
     cells = []
     for kind in STEPS:
         counts = registry.find("metric", "mixture")().build(facts, {})
-        counts.update(oracle_samples(T, samples, seed, kind))
+        counts.add(counts.see(oracle_samples(T, samples, seed, kind)))
         values = counts.compute()
         cells.append((float(values["high_quality"]), int(values["modes"])))
     return cells

@@ -1,9 +1,10 @@
-"""Metrics: mergeable counts about samples, each under a protocol."""
+"""Metrics: numbers about samples that any number of processes look at, each under a protocol."""
 
 from __future__ import annotations
 
 import copy
 import math
+import pickle
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -42,10 +43,10 @@ class Prepared:
     samples: Tensor
 
     def after(self, *parts: Tensor) -> Any:
-        """A copy of the metric after some updates."""
+        """A copy of the metric that has seen some chunks."""
         metric = copy.deepcopy(self.metric)
         for part in parts:
-            metric.update(part)
+            metric.add(metric.see(part))
         return metric
 
 
@@ -82,18 +83,34 @@ def numbers_are_finite_and_have_a_protocol(case: Case) -> None:
     assert "\n" not in metric.protocol
 
 
-def merging_is_seeing_everything(case: Case) -> None:
-    """Two processes' halves, merged, are one that saw all; so are many small updates."""
+def other_processes_may_look(case: Case) -> None:
+    """What other processes saw of the chunks, pickled and added in order, gives the very numbers; to look adds nothing; and how
+    samples are cut into chunks changes no more than rounding."""
     if not looks_at_samples(case):
         return
     p = prepared(case)
     a, b = p.samples[: SAMPLES // 3], p.samples[SAMPLES // 3 :]
-    whole, left, right = p.after(p.samples), p.after(a), p.after(b)
-    left.merge(right)
-    for other in (left, p.after(a, b), p.after(b, a)):
-        assert other.protocol == whole.protocol
-        for name, value in whole.compute().items():
-            assert other.compute()[name] == np.float64(value) or abs(other.compute()[name] - value) <= 1e-6 * abs(value), name
+    alone, first, second = p.after(a, b), p.after(), p.after()
+    before = pickle.dumps(second.see(a))
+    for seen in (first.see(a), second.see(b)):
+        first.add(pickle.loads(pickle.dumps(seen)))
+    assert first.compute() == alone.compute()
+    assert first.protocol == alone.protocol
+    assert pickle.dumps(second.see(a)) == before
+    whole = p.after(p.samples)
+    assert whole.protocol == alone.protocol
+    for name, value in whole.compute().items():
+        assert alone.compute()[name] == np.float64(value) or abs(alone.compute()[name] - value) <= 1e-6 * abs(value), name
+
+
+def what_is_better_is_declared_of_its_values(case: Case) -> None:
+    """`better` names values that it computes, and says higher or lower."""
+    better = type(case.config).better
+    assert set(better.values()) <= {"higher", "lower"}
+    if looks_at_samples(case):
+        assert set(better) <= set(prepared(case).after(prepared(case).samples).compute())
+    else:
+        assert not better, "it is not measured while a run goes on"
 
 
 def samples_are_left_alone(case: Case) -> None:
@@ -119,8 +136,9 @@ METRICS = Suite(
     cases,
     (
         numbers_are_finite_and_have_a_protocol,
-        merging_is_seeing_everything,
+        other_processes_may_look,
         samples_are_left_alone,
         bad_samples_are_told_from_good_ones,
+        what_is_better_is_declared_of_its_values,
     ),
 )

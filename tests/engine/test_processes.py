@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import gentoolkit
+from gentoolkit.engine.results import recorded
+from gentoolkit.engine.sampling import draw_chunks
 from gentoolkit.engine.train import train
 
 from . import tiny
@@ -65,3 +69,21 @@ def test_second_order_gradients_are_averaged_inside_the_shell_and_not_without(gr
     for wrapped, whole in zip(seen["wrapped"], seen["whole"], strict=True):
         torch.testing.assert_close(wrapped, whole, rtol=1e-12, atol=1e-14)
     assert seen["bare_differs"] > 1e-3
+
+
+def test_two_processes_draw_and_measure_what_one_does(group: Path, tmp_path: Path) -> None:
+    """Samples, pictures of a run and metrics, dealt over two processes in five, four and six chunks: to the last bit.
+
+    The model is the one that the two trained, so that the draws alone are compared.
+    """
+    run = group / "shared"
+    alone = gentoolkit.load(run)
+    assert np.array_equal(np.load(run / "samples.npz")["samples"], alone.sample(45, seed=3).numpy())
+    kept = torch.load(run / "pictures.pt")
+    model, facts = alone.model, alone.facts
+    last = torch.cat([x for _, x in draw_chunks(model, alone.sampler, facts, 21, 0, 6)])  # a quarter of 21 and more
+    assert torch.equal(kept[-1], last)
+    assert [len(x) for x in kept] == [21, 21, 21]
+    (two,) = recorded(run / "results.jsonl")
+    (one,) = gentoolkit.evaluate(run, ["mixture"], seed=1)
+    assert one == two

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gentoolkit.components.observers.sampled_pictures import SamplePictures
 from gentoolkit.engine import checkpoints
 from gentoolkit.engine.world import World
+from gentoolkit.registry import hookimpl
 
 MLP = {"use": "mlp", "width": 8, "depth": 2}
 METHODS: dict[str, dict[str, Any]] = {
@@ -45,6 +48,29 @@ def recipe(method: str, folder: Path, **training: Any) -> dict[str, Any]:
         "observers": {},
         "run": {"name": method, "folder": str(folder)},
     }
+
+
+def watched(folder: Path, **training: Any) -> dict[str, Any]:
+    """A run with pictures after steps 2, 4 and 6 and with metrics; its samples come in several chunks of unequal size."""
+    table = recipe("ddgan", folder, **training)
+    table["observers"] = {"grid": {"use": "sample-grid", "every": 2, "samples": 21}}
+    table["metrics"] = {"mixture": {"use": "mixture", "samples": 43}, "few": {"use": "mixture", "samples": 9}}
+    return table
+
+
+def keep_pictures(pictures: list[torch.Tensor]) -> Callable[[], None]:
+    """Have `sample-grid` keep what it draws in a list; the function that ends it."""
+    drawn = SamplePictures.sampled
+
+    def sampled(self: SamplePictures, run: Any, step: int, samples: Any) -> None:
+        pictures.append(samples.clone())
+        drawn(self, run, step, samples)
+
+    def end() -> None:
+        SamplePictures.sampled = drawn  # type: ignore[method-assign]
+
+    SamplePictures.sampled = hookimpl(sampled)  # type: ignore[method-assign]
+    return end
 
 
 def state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:

@@ -21,7 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny
 
+import gentoolkit
 from gentoolkit.components.regularizers.slopes import squared_slope
+from gentoolkit.engine.sample_files import write_samples
 from gentoolkit.engine.shell import Shell, inside
 from gentoolkit.engine.train import train
 
@@ -84,6 +86,20 @@ def touch_soon(folder: Path) -> None:
     (folder / "STOP").touch()
 
 
+def shared(run: Path) -> None:
+    """Two processes draw pictures while they train, samples into a file and what metrics look at; the run is that of
+    `tiny.watched`."""
+    pictures: list[torch.Tensor] = []
+    tiny.keep_pictures(pictures)
+    train(tiny.watched(run), quiet=True)
+    assert len(pictures) == (3 if dist.get_rank() == 0 else 0), "observers are called by the first process alone"
+    if dist.get_rank() == 0:
+        torch.save(pictures, run / "pictures.pt")
+    assert write_samples(gentoolkit.load(run), 45, run / "samples.npz", seed=3)
+    (result,) = gentoolkit.evaluate(run, ["mixture"], seed=1)
+    assert result.values["modes"] >= 1, "every process has the numbers"
+
+
 def main(folder: Path) -> None:
     """All cases."""
     dist.init_process_group("gloo")
@@ -92,6 +108,8 @@ def main(folder: Path) -> None:
         train(tiny.recipe(method, folder / f"{method}-2", precision="fp64"), quiet=True)
         train(tiny.recipe(method, folder / f"{method}-2-micro", precision="fp64", micro_batch=2), quiet=True)
     train(tiny.recipe("ddgan", folder / "resumed", precision="fp64"), quiet=True)  # begun by one process
+
+    shared(folder / "shared")
 
     # One process is told to stop; both must leave after the same step.
     if dist.get_rank() == 1:

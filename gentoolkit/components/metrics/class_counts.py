@@ -54,20 +54,20 @@ class ClassCounts:
         images, labels = images[kept], labels[first][kept]
         self.judge = Judge((images / 255).astype(np.float32), labels)
 
-    def update(self, samples: Tensor) -> None:
-        """Classify samples `[n, C, H, W]` in [-1, 1]."""
+    def see(self, samples: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(counts of all, counts of the confident ones), by class, of samples `[n, C, H, W]` in [-1, 1]."""
         assert self.judge is not None, "prepare(real) comes first"
         pixels = (samples.detach().cpu().float().nan_to_num(0).clamp(-1, 1) / 2 + 0.5).numpy()
         found, probability = self.judge(self._flat(pixels))
         if self.stacked:
             found, probability = found.reshape(-1, 3) @ PLACES, probability.reshape(-1, 3).min(1)
-        self.all += np.bincount(found, minlength=self.classes)
-        self.sure += np.bincount(found[probability > self.confidence], minlength=self.classes)
+        sure = found[probability > self.confidence]
+        return np.bincount(found, minlength=self.classes), np.bincount(sure, minlength=self.classes)
 
-    def merge(self, other: ClassCounts) -> None:
-        """Add another process's counts."""
-        self.all += other.all
-        self.sure += other.sure
+    def add(self, seen: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+        """Take in a chunk's counts."""
+        self.all += seen[0]
+        self.sure += seen[1]
 
     def compute(self) -> dict[str, float]:
         """`classified`: share of confident samples; `modes`: classes with at least one of them; `kl` in nats, over all."""

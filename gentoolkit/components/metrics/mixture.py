@@ -20,6 +20,7 @@ class Mixture(Metric):
     """Quality and coverage on a Gaussian mixture: high-quality share, modes covered, KL over the modes."""
 
     kinds: ClassVar[tuple[str, ...]] = ("points",)
+    better: ClassVar[Mapping[str, str]] = {"high_quality": "higher", "modes": "higher", "kl": "lower"}
 
     samples: int = opt(20_000, "samples that are judged", ge=1)
 

@@ -32,16 +32,15 @@ class ModeCounts:
     def prepare(self, real: Any) -> None:
         """Nothing: the mixture is known."""
 
-    def update(self, samples: Tensor) -> None:
-        """Count samples `[n, D]`; a point that is not finite is near no mode."""
+    def see(self, samples: Tensor) -> tuple[Tensor, int]:
+        """(samples of high quality by mode, number) of samples `[n, D]`; a point that is not finite is near no mode."""
         distance, mode = torch.cdist(samples.detach().to("cpu", torch.float64), self.means).min(dim=1)
-        self.good += torch.bincount(mode[distance <= STDS * self.std], minlength=len(self.means))
-        self.seen += len(samples)
+        return torch.bincount(mode[distance <= STDS * self.std], minlength=len(self.means)), len(samples)
 
-    def merge(self, other: ModeCounts) -> None:
-        """Add another process's counts."""
-        self.good += other.good
-        self.seen += other.seen
+    def add(self, seen: tuple[Tensor, int]) -> None:
+        """Take in a chunk's counts."""
+        self.good += seen[0]
+        self.seen += seen[1]
 
     def compute(self) -> dict[str, float]:
         """`high_quality` share, number of `modes` covered, `kl` in nats; without any sample of high quality the KL is that

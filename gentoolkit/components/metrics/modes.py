@@ -21,6 +21,7 @@ class Modes(Metric):
     """Classes covered by samples of small labelled images, as a classifier sees them: digits, stacked digits."""
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
+    better: ClassVar[Mapping[str, str]] = {"classified": "higher", "modes": "higher", "kl": "lower"}
 
     samples: int = opt(10_000, "samples that are judged", ge=1)
     confidence: float = opt(0.9, "probability above which a sample counts as classified", gt=0, lt=1)

@@ -18,7 +18,7 @@ AT = torch.tensor(MEANS, dtype=torch.float64)
 def judged(samples):
     metric = Mixture().build(FACTS, {})
     metric.prepare(None)
-    metric.update(samples)
+    metric.add(metric.see(samples))
     return metric
 
 
@@ -69,10 +69,10 @@ def test_bad_points_count_as_bad(bad):
     assert values == {"high_quality": 0.0, "modes": 0, "kl": pytest.approx(math.log(25))}
 
 
-def test_merged_halves_equal_the_whole():
+def test_halves_that_others_saw_equal_the_whole():
     x = torch.cat([AT.repeat(8, 1), torch.randn(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))])
-    whole, left, right = judged(x), judged(x[:150]), judged(x[150:])
-    left.merge(right)
+    whole, left, other = judged(x), judged(x[:150]), judged(x[:0])
+    left.add(other.see(x[150:]))
     assert left.compute() == whole.compute()
     assert left.protocol == whole.protocol
 

@@ -38,7 +38,7 @@ def stacked():
 
 def judged(trained, samples):
     metric = copy.deepcopy(trained[0])
-    metric.update(samples)
+    metric.add(metric.see(samples))
     return metric
 
 
@@ -82,10 +82,10 @@ def test_a_collapsed_model_shows_as_one_mode(digits):
     assert values["kl"] == pytest.approx(-math.log(len(zeros) / 1797), abs=0.05)
 
 
-def test_merged_halves_equal_the_whole_and_the_protocol_tells_all(digits):
+def test_halves_that_others_saw_equal_the_whole_and_the_protocol_tells_all(digits):
     x = real_samples(digits[1], 400)
-    whole, left, right = judged(digits, x), judged(digits, x[:130]), judged(digits, x[130:])
-    left.merge(right)
+    whole, left, other = judged(digits, x), judged(digits, x[:130]), copy.deepcopy(digits[0])
+    left.add(other.see(x[130:]))
     assert left.compute() == whole.compute()
     expected = f"modes/rbf-logistic-500/held-out-{whole.judge.accuracy:.3f}/digits-{digits[1].fingerprint()[:8]}/over-0.9/400"
     assert left.protocol == whole.protocol == expected
