@@ -386,3 +386,23 @@ def test_the_launcher_checks_in_depth_once_and_its_workers_do_not(
         ["2", "train", "--no-deep", "tiny.toml", "--nproc", "2"],
         ["2", "train", "tiny.toml", "--nproc", "2", "--no-deep"],
     ]
+
+
+def test_several_processes_sample_and_measure_with_the_same_command(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gentoolkit.engine import launch
+
+    train("tiny.toml", quiet=True)
+    started: list[list[str]] = []
+    monkeypatch.setattr(launch, "launch", lambda processes, arguments: started.append([str(processes), *arguments]) or 0)
+    assert gentool(capsys, "sample", "runs/tiny", "--nproc", "2", "-n", "9")[0] == 0
+    assert gentool(capsys, "evaluate", "runs/tiny", "--nproc", "2")[0] == 0
+    assert started == [["2", "sample", "runs/tiny", "--nproc", "2", "-n", "9"], ["2", "evaluate", "runs/tiny", "--nproc", "2"]]
+    for mistake in (("sample", "nowhere"), ("sample", "runs/tiny", "-o", "x.jpg"), ("evaluate", "nowhere")):
+        assert gentool(capsys, *mistake, "--nproc", "2")[0] == 2
+    assert len(started) == 2, "a mistake is said before any process is started"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("RANK", "1")  # which leaves it to the first process to say something
+    assert gentool(capsys, "sample", "runs/tiny", "--nproc", "2", "-n", "9", "-o", "x.npz")[:2] == (0, "")
+    assert gentool(capsys, "evaluate", "runs/tiny", "--nproc", "2", "--metric", "modes")[:2] == (0, "")

@@ -14,7 +14,9 @@ import torch
 import gentoolkit
 from gentoolkit.engine.results import recorded
 from gentoolkit.engine.sampling import draw_chunks
+from gentoolkit.engine.stopping import Stop
 from gentoolkit.engine.train import train
+from gentoolkit.engine.world import World
 
 from . import tiny
 
@@ -84,6 +86,13 @@ def test_two_processes_draw_and_measure_what_one_does(group: Path, tmp_path: Pat
     last = torch.cat([x for _, x in draw_chunks(model, alone.sampler, facts, 21, 0, 6)])  # a quarter of 21 and more
     assert torch.equal(kept[-1], last)
     assert [len(x) for x in kept] == [21, 21, 21]
+    chunks, values = torch.load(run / "seen.pt")
+    here = World(0, 1, torch.device("cpu"))
+    expected, _ = tiny.chunks_seen(alone, here, Stop(here))
+    assert values == {"many": {"samples": 43}, "few": {"samples": 9}}
+    for two_saw, one_saw in zip(chunks, expected, strict=True):
+        assert len(two_saw) == len(one_saw)
+        assert all(map(torch.equal, two_saw, one_saw)), "in the order of chunks"
     (two,) = recorded(run / "results.jsonl")
     (one,) = gentoolkit.evaluate(run, ["mixture"], seed=1)
     assert one == two

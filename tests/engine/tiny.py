@@ -10,6 +10,9 @@ import torch
 
 from gentoolkit.components.observers.sampled_pictures import SamplePictures
 from gentoolkit.engine import checkpoints
+from gentoolkit.engine.measuring import measured
+from gentoolkit.engine.stopping import Stop
+from gentoolkit.engine.trained import TrainedRun
 from gentoolkit.engine.world import World
 from gentoolkit.registry import hookimpl
 
@@ -56,6 +59,33 @@ def watched(folder: Path, **training: Any) -> dict[str, Any]:
     table["observers"] = {"grid": {"use": "sample-grid", "every": 2, "samples": 21}}
     table["metrics"] = {"mixture": {"use": "mixture", "samples": 43}, "few": {"use": "mixture", "samples": 9}}
     return table
+
+
+class Chunks:
+    """A metric that keeps what it was shown, in the order in which it is told of it."""
+
+    def __init__(self) -> None:
+        self.kept: list[torch.Tensor] = []
+
+    def see(self, samples: torch.Tensor) -> torch.Tensor:
+        """The samples themselves."""
+        return samples
+
+    def add(self, seen: torch.Tensor) -> None:
+        """Keep them."""
+        self.kept.append(seen)
+
+    def compute(self) -> dict[str, float]:
+        """How many there were."""
+        return {"samples": sum(map(len, self.kept))}
+
+
+def chunks_seen(run: TrainedRun, here: World, stop: Stop) -> tuple[list[list[torch.Tensor]], dict[str, Any]]:
+    """(chunks that metrics on 43 and on 9 samples are told of, their numbers)."""
+    metrics = {"many": Chunks(), "few": Chunks()}
+    wanted = {"many": 43, "few": 9}
+    values = measured(run.model, run.sampler, run.facts, metrics, wanted, 5, run.batch, None, here, stop)
+    return [m.kept for m in metrics.values()], values
 
 
 def keep_pictures(pictures: list[torch.Tensor]) -> Callable[[], None]:
