@@ -87,7 +87,9 @@ def restore(
                 weight = weights[key]
                 # Counters stay where the optimizer made them; moments live beside their weight.
                 where = weight.device if value.dim() or player.fused else torch.device("cpu")
-                player.optimizer.state[weight][entry] = value.to(where)
+                moment = value.shape == weight.shape and value.dim() > 0
+                placed = torch.empty_like(weight, dtype=value.dtype).copy_(value) if moment else value.to(where)
+                player.optimizer.state[weight][entry] = placed
     return changed
 
 

@@ -25,6 +25,7 @@ from .journal import Journal
 from .meters import Meters
 from .moments import Moments
 from .players import Nets, Player
+from .programs import Programs
 from .sampling import draw_together
 from .saver import Saver
 from .snapshots import Snapshots
@@ -68,9 +69,9 @@ class Loop:
         self.dtype = DTYPES[training.precision]
         self.nets = Nets(self.plan, world, self.dtype)
         self.averages = averages(recipe, self.plan, self.nets.modules)
-        self.players = {
-            u.name: Player(u, self.nets, facts, world, training.precision, training.clip) for u in self.plan.updates
-        }
+        self.programs = Programs(training.compile, training.precision, world, training.deterministic)
+        shared = (self.nets, facts, world, training.precision, training.clip, self.programs)
+        self.players = {u.name: Player(u, *shared) for u in self.plan.updates}
         self.bad = torch.zeros((), dtype=torch.bool, device=world.device)
         self.moments = Moments(facts.steps, world)
         optimizers = {u.name: u.optimizer.name for u in self.plan.updates}

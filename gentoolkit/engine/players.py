@@ -71,7 +71,7 @@ class Player:
         programs: Programs | None = None,
     ) -> None:
         self.update, self.nets, self.world, self.precision, self.clip = update, nets, world, precision, clip
-        self.programs = programs or Programs("off", precision, world, None)
+        self.programs = programs or Programs("off", precision, world)
         self.named = [(f"{n}.{p}", w) for n in update.trains for p, w in nets.modules[n].named_parameters()]
         self.weights = [w for _, w in self.named]
         self.optimizer: torch.optim.Optimizer = update.optimizer.build(facts, {})(self.named)

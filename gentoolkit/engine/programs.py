@@ -57,20 +57,21 @@ class Programs:
         mode: `off`, `auto` or `all`.
         precision: `fp32`, `bf16` or `fp64`; what the comparison may be off by.
         world: this process.
-        folder: the run folder, or None if nothing is to be kept.
-        refusal: why nothing can be compiled here, if so.
         deterministic: whether a program must give the same bits in every process that compiles it.
+        refusal: why nothing can be compiled here, if so.
     """
 
-    def __init__(
-        self, mode: str, precision: str, world: World, folder: Path | None, refusal: str = "", deterministic: bool = True
-    ) -> None:
-        self.mode, self.world, self.folder, self.refusal = mode, world, folder, refusal
+    def __init__(self, mode: str, precision: str, world: World, deterministic: bool = True, refusal: str = "") -> None:
+        self.mode, self.world, self.refusal = mode, world, refusal
         self.tolerance, self.deterministic = TOLERANCE[precision], deterministic
+        self.folder: Path | None = None
         self.say: Callable[[str], None] = lambda text: None
-        """Where verdicts are told."""
         self._losses: dict[tuple[str, frozenset[str]], Loss] = {}
         self._known: dict[str, dict[str, Any]] | None = None
+
+    def keep(self, folder: Path, say: Callable[[str], None]) -> None:
+        """Record verdicts in a run folder from now on, and tell them."""
+        self.folder, self.say = folder, say
 
     def loss(self, update: Update, active: frozenset[str]) -> Loss:
         """The loss of an update: `settle` has chosen it, or it is the eager one."""
@@ -195,6 +196,8 @@ class Compiled:
             terms = loss(nets, Batch(tensors["x_0"], condition), Given(noise), active)
             return dict(terms.values), terms.t, dict(terms.logs), {k: dict(v) for k, v in terms.running.items()}
 
+        # Programs are kept by code object, a few for each: with a code of its own none pushes out another.
+        program.__code__ = program.__code__.replace(co_name="_".join(["loss", *sorted(active)]))
         # Shells run inside DDP, which would have dynamo split the graph at its buckets; second derivatives need it whole.
         torch._dynamo.config.optimize_ddp = False
         options: dict[str, Any] | None = None
@@ -244,7 +247,8 @@ def difference(expected: Sequence[Tensor | None], found: Sequence[Tensor | None]
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, short."""
+    """What an error says, short: compilers wrap the one that matters, and explain at length."""
+    error = getattr(error, "inner_exception", error)
     return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0][:300]}"
 
 

@@ -23,10 +23,12 @@ from .console import Console
 from .deep import Unknowable, deep_check
 from .faults import point
 from .journal import Journal
+from .layout import prepare
 from .loop import DTYPES, Loop
 from .meters import Meters
 from .peaks import peak
 from .plan_text import describe
+from .precision import settings
 from .snapshots import Snapshots
 from .start import begin
 from .stopping import DONE, RESUMABLE, STOP_FILE, Stop
@@ -86,6 +88,7 @@ def train(
         recipe, facts = loaded.recipe, loaded.facts
         flops, unchecked = deeply(loaded) if deep else (told_flops(), "")
         here = stack.enter_context(world(recipe.training.device))
+        stack.enter_context(settings(here.device, recipe.training.deterministic))
         where = loaded.home or Path(recipe.run.folder or Path("runs") / loaded.name)
         if is_exported(where):
             raise GentoolError(f"{where} is an exported model, which cannot be trained; give its recipe another run.name")
@@ -96,6 +99,7 @@ def train(
             raise GentoolError(f"data '{recipe.data.name}' is empty")
         assembly = assemble(recipe, facts, load)
         begun = begin(loaded, assembly, store, trust_local)
+        prepare(assembly.plan, recipe.training, here.device)
         sampler = build(recipe.sampler, facts, assembly.parts, load_reference)
         if here.first:
             compare(loaded, where, store, allow_change, recipe.training.resume)
@@ -111,6 +115,7 @@ def train(
         unit = "img" if facts.kind == "image" else "points"
         console = Console(loaded.name, steps, recipe.training.batch_size, start, unit, quiet or not here.first)
         stack.callback(console.close)
+        loop.programs.keep(where, console.say)
         for sentence in filter(None, (unchecked, *refused)):
             if here.first:
                 console.warn(sentence)

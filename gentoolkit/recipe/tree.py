@@ -50,6 +50,21 @@ class Training:
     )
     parallel: str = opt("auto", "none on one process, ddp on several; auto decides", choices=("auto", "none", "ddp"))
     clip: float | None = opt(None, "largest norm of an update's gradient", gt=0)
+    compile: str = opt(
+        "off",
+        "losses as compiled programs: auto compares each with the eager loss and keeps to that where they differ or it cannot "
+        "be compiled; all ends the run there",
+        choices=("off", "auto", "all"),
+    )
+    channels_last: str = opt(
+        "auto", "weights of convolutions with the channels last in memory; auto does it on CUDA", choices=("auto", "on", "off")
+    )
+    activation_checkpointing: bool = opt(
+        False, "blocks of the networks are computed again in the backward pass: less memory, a third more time"
+    )
+    deterministic: bool = opt(
+        True, "on CUDA: the same bits each time, which resuming bit for bit needs; false lets it choose faster kernels"
+    )
     checkpoint_every: int = opt(1000, "steps between checkpoints", ge=1)
     keep: int = opt(2, "newest checkpoints that are kept", ge=1)
     keep_every: int | None = opt(None, "checkpoints at multiples of this step are kept for ever", ge=1)
