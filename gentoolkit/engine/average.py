@@ -14,15 +14,20 @@ step s count in proportion to s^gamma, and sigma_rel^2 = (gamma + 1) / ((gamma +
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
+from typing import Any
 
 import numpy
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from gentoolkit.components.methods import Plan
 from gentoolkit.recipe.tree import Ema, Forgetting, Recipe
+
+from .wrap import local, shares_of
 
 DEFAULT = "ema"
 """The average that `[ema]` describes, in checkpoints and as `--weights`."""
@@ -55,19 +60,23 @@ def forgetting(ema: Ema) -> dict[str, Ema | Forgetting]:
 
 
 class Average:
-    """A frozen copy of a net that follows it, in place.
+    """A frozen copy of a net that follows it, in place; in the same shards, where the net lies in shards.
 
     Args:
         net: the net that is trained.
         decay: the share of the old average that is kept, by step.
+        hollow: the same module without memory (`hollow`), where `net` lies in shards.
     """
 
-    def __init__(self, net: nn.Module, decay: Callable[[int], float]) -> None:
+    def __init__(self, net: nn.Module, decay: Callable[[int], float], hollow: nn.Module | None = None) -> None:
         self.net, self.decay = net, decay
-        self.module = copy.deepcopy(net).eval().requires_grad_(False)
-        self._averages: list[Tensor] = list(self.module.parameters())
-        self._weights = [w.detach() for w in net.parameters()]
-        self._buffers = list(zip(self.module.buffers(), net.buffers(), strict=True))
+        self.module = copy.deepcopy(net).eval().requires_grad_(False) if hollow is None else hollow
+        self._sharded = hollow is not None
+        self.table: dict[str, Tensor] = shares_of(net) if hollow else dict(self.module.state_dict())
+        """The averaged tensors by the names of the net's state dict."""
+        self._averages = [local(self.table[name]) for name, _ in net.named_parameters()]
+        self._weights = [local(w.detach()) for w in net.parameters()]
+        self._buffers = [(self.table[name], b) for name, b in net.named_buffers() if name in self.table]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -76,16 +85,48 @@ class Average:
         for mine, theirs in self._buffers:
             mine.copy_(theirs)
 
+    @contextmanager
+    def whole(self) -> Iterator[Any]:
+        """The average as a module to sample from. Where it lies in shards, all processes must call this together, and hold
+        all of it for as long as the block runs; what they do inside is their own."""
+        if not self._sharded:
+            yield self.module
+            return
+        module = self.module.to_empty(device=next(iter(self.table.values())).device)
+        try:
+            with torch.no_grad():
+                for name, tensor in module.state_dict().items():
+                    tensor.copy_(full(self.table[name]))
+                for (_, mine), (_, theirs) in zip(module.named_buffers(), self.net.named_buffers(), strict=True):
+                    mine.copy_(theirs)
+            yield module
+        finally:
+            module.to("meta")
 
-def averages(recipe: Recipe, plan: Plan, modules: Mapping[str, nn.Module]) -> dict[str, Average]:
-    """Every average of every averaged net, by `ema/NET` and `ema.NAME/NET`."""
+
+def hollow(net: nn.Module) -> nn.Module:
+    """A frozen copy of a module whose weights and buffers have no memory."""
+    bare: dict[int, Tensor] = {id(b): b.to("meta") for b in net.buffers()}
+    bare |= {id(p): nn.Parameter(p.detach().to("meta"), requires_grad=False) for p in net.parameters()}
+    return copy.deepcopy(net, bare).eval()
+
+
+def full(tensor: Tensor) -> Tensor:
+    """A tensor with the shards of all processes put together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def averages(
+    recipe: Recipe, plan: Plan, modules: Mapping[str, nn.Module], hollows: Mapping[str, nn.Module]
+) -> dict[str, Average]:
+    """Every average of every averaged net, by `ema/NET` and `ema.NAME/NET`; `hollows` of nets that lie in shards."""
     batch, start = recipe.training.batch_size, recipe.start
 
     def decay(how: Ema | Forgetting, net: str) -> Callable[[int], float]:
         return partial(decay_at, how, batch=batch, random=start is None or net in start.fresh)
 
     return {
-        f"{saved_as(name)}/{net.name}": Average(modules[net.name], decay(how, net.name))
+        f"{saved_as(name)}/{net.name}": Average(modules[net.name], decay(how, net.name), hollows.get(net.name))
         for name, how in forgetting(recipe.ema).items()
         for net in plan.nets
         if net.ema

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,19 @@ def withdraw(checkpoint: Checkpoint) -> None:
         return
 
 
-def load(checkpoint: Checkpoint, world: World, only: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """(the commit, tensors by name) of a committed checkpoint; `only` keeps names with that prefix.
+Place = Callable[[str, torch.Size, torch.dtype], Tensor | None]
+
+
+def load(
+    checkpoint: Checkpoint, world: World, only: str = "", place: Place = lambda *_: None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(the commit, tensors by name) of a committed checkpoint.
+
+    Args:
+        checkpoint: which one.
+        world: this process; all processes must call it.
+        only: names with this prefix are read.
+        place: what a tensor is read into, by name, shape and dtype; a whole one on the CPU where that is None.
 
     Raises:
         GentoolError: the checkpoint cannot be read.
@@ -122,7 +134,9 @@ def load(checkpoint: Checkpoint, world: World, only: str = "") -> tuple[dict[str
         reader = Reader(checkpoint.store, checkpoint.name)
         known = reader.read_metadata().state_dict_metadata
         state = {
-            name: torch.empty(meta.size, dtype=meta.properties.dtype)
+            name: into
+            if (into := place(name, meta.size, meta.properties.dtype)) is not None
+            else torch.empty(meta.size, dtype=meta.properties.dtype)
             for name, meta in known.items()
             if name.startswith(only) and hasattr(meta, "properties")
         }

@@ -29,8 +29,8 @@ from gentoolkit.registry import Component, Facts, RunRef
 
 from .assemble import NETWORKS, Assembly, assemble, build_model
 from .players import Nets
-from .shell import Shell
 from .trained import run_folder
+from .wrap import Wrap
 
 UNKNOWABLE = (
     DataDependentOutputException,
@@ -60,10 +60,10 @@ class GhostNets(Nets):
     """The nets of a plan as fake tensors of a dtype; to be made under the mode."""
 
     def __init__(self, plan: Plan, dtype: torch.dtype) -> None:
-        self.modules, self.shells, self.running = {}, {}, {}
+        self.modules, self.wraps, self.hollows, self.running = {}, {}, {}, {}
         for net in plan.nets:
             self.modules[net.name] = ghostly(net.module, dtype)
-            self.shells[net.name] = Shell(net.module)
+            self.wraps[net.name] = Wrap(net.module)
         for running in plan.running:
             self.running[running.name] = ghostly(running.module, dtype)
 

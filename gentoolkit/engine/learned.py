@@ -9,10 +9,11 @@ Nothing else needs saving: learning rates, noise, data order and active terms fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from gentoolkit.registry import GentoolError
 
@@ -27,7 +28,7 @@ def collect(nets: Nets, averages: Mapping[str, Average], players: list[Player]) 
         for key, value in module.state_dict().items():
             table[f"net/{name}/{key}"] = value
     for name, average in averages.items():
-        for key, value in average.module.state_dict().items():
+        for key, value in average.table.items():
             table[f"{name}/{key}"] = value
     for name, module in nets.running.items():
         for key, value in module.state_dict().items():
@@ -37,6 +38,21 @@ def collect(nets: Nets, averages: Mapping[str, Average], players: list[Player]) 
             for entry, value in player.optimizer.state.get(weight, {}).items():
                 table[f"optimizer/{player.update.name}/{key}/{entry}"] = torch.as_tensor(value)
     return table
+
+
+def places(
+    nets: Nets, averages: Mapping[str, Average], players: list[Player]
+) -> Callable[[str, torch.Size, torch.dtype], Tensor | None]:
+    """Where a saved tensor is to be read to: `(name, shape, dtype)` -> an empty tensor in the shards of the weight that it
+    belongs to, or None for one that every process has whole. So a checkpoint fits any number of processes and shards."""
+    table = collect(nets, averages, players)
+    weights = {f"optimizer/{p.update.name}/{key}": w.detach() for p in players for key, w in p.named}
+
+    def place(name: str, shape: torch.Size, dtype: torch.dtype) -> Tensor | None:
+        like = table.get(name, weights.get(name.rpartition("/")[0]))
+        return torch.empty_like(like, dtype=dtype) if isinstance(like, DTensor) and like.shape == shape else None
+
+    return place
 
 
 def restore(
@@ -61,9 +77,9 @@ def restore(
         copy_into(module.state_dict(), table, f"net/{name}/")
     for name, average in averages.items():
         if any(key.startswith(f"{name}/") for key in table):
-            copy_into(average.module.state_dict(), table, f"{name}/")
+            copy_into(average.table, table, f"{name}/")
         else:
-            copy_into(average.module.state_dict(), average.net.state_dict(), "")
+            copy_into(average.table, average.net.state_dict(), "")
             changed.append(f"the average {name} is not in the checkpoint; it starts from the weights")
     for name, module in nets.running.items():
         prefix = f"running/{name}/"
@@ -102,7 +118,13 @@ def copy_into(live: Mapping[str, Tensor], table: Mapping[str, Tensor], prefix: s
     fits(live, table, prefix)
     with torch.no_grad():
         for key, tensor in live.items():
-            tensor.copy_(table[prefix + key])
+            saved = table[prefix + key]
+            if isinstance(tensor, DTensor) and not isinstance(
+                saved, DTensor
+            ):  # every process has all of it, and keeps its share
+                whole = saved.to(tensor.device)
+                saved = distribute_tensor(whole, tensor.device_mesh, tensor.placements, src_data_rank=None)
+            tensor.copy_(saved)
 
 
 def fits(live: Mapping[str, Tensor], table: Mapping[str, Tensor], prefix: str = "") -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gentoolkit.components.methods import Batch
 from gentoolkit.diffusion import Draw
+from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts, GentoolError
 
@@ -57,19 +58,29 @@ class Loop:
         sampler: the built sampler.
         source: the opened data.
         world: this process.
+        parallel: how the processes share the nets.
         store: where its checkpoints lie.
     """
 
     def __init__(
-        self, recipe: Recipe, facts: Facts, assembly: Assembly, sampler: Any, source: Any, world: World, store: Store
+        self,
+        recipe: Recipe,
+        facts: Facts,
+        assembly: Assembly,
+        sampler: Any,
+        source: Any,
+        world: World,
+        parallel: Parallelism,
+        store: Store,
     ) -> None:
         training = recipe.training
         self.recipe, self.facts, self.world, self.source, self.sampler = recipe, facts, world, source, sampler
         self.plan = assembly.plan
         self.dtype = DTYPES[training.precision]
-        self.nets = Nets(self.plan, world, self.dtype)
-        self.averages = averages(recipe, self.plan, self.nets.modules)
-        self.programs = Programs(training.compile, training.precision, world, training.deterministic)
+        self.nets = Nets(self.plan, world, self.dtype, parallel)
+        self.averages = averages(recipe, self.plan, self.nets.modules, self.nets.hollows)
+        refusal = "its weights lie in shards" if parallel.sharded else ""
+        self.programs = Programs(training.compile, training.precision, world, training.deterministic, refusal)
         shared = (self.nets, facts, world, training.precision, training.clip, self.programs)
         self.players = {u.name: Player(u, *shared) for u in self.plan.updates}
         self.bad = torch.zeros((), dtype=torch.bool, device=world.device)
@@ -90,8 +101,9 @@ class Loop:
                 checkpoints.withdraw(damaged)
         if newest is None:
             return 0, list(refused.values())
-        commit, table = checkpoints.load(newest, self.world)
-        changed = learned.restore(table, commit.get("optimizers", {}), self.nets, self.averages, list(self.players.values()))
+        players = list(self.players.values())
+        commit, table = checkpoints.load(newest, self.world, place=learned.places(self.nets, self.averages, players))
+        changed = learned.restore(table, commit.get("optimizers", {}), self.nets, self.averages, players)
         return int(commit["step"]), [*refused.values(), *changed]
 
     def table(self) -> dict[str, Tensor]:
@@ -146,8 +158,8 @@ class Loop:
                     if shown and samples is not None:
                         watchers.call("sampled", step=done, samples=samples)
             if snapped:
-                with meters.spending("saving"):
-                    snapshots.take(done, self.averages["ema/denoiser"].module, samples)
+                with meters.spending("saving"), self.averages["ema/denoiser"].whole() as model:
+                    snapshots.take(done, model, samples)
             if due:
                 with meters.spending("saving"):
                     self.saver.begin(done, self.table())
@@ -195,6 +207,6 @@ class Loop:
     def samples(self, n: int, stop: Stop) -> Tensor | None:
         """The first `n` samples of seed 0 from the averaged weights, drawn by all processes: on the first one's CPU; None
         elsewhere, or if a stop was agreed on meanwhile."""
-        model: Any = self.averages["ema/denoiser"].module
         batch = min(-(-n // GRID_CHUNKS), self.recipe.sampler.batch)
-        return draw_together(model, self.sampler, self.facts, n, 0, batch, self.world, stop, self.label_counts)
+        with self.averages["ema/denoiser"].whole() as model:
+            return draw_together(model, self.sampler, self.facts, n, 0, batch, self.world, stop, self.label_counts)

@@ -9,42 +9,57 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from gentoolkit.components.methods import Batch, Plan, Terms, Update
 from gentoolkit.diffusion import Draw
+from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.registry import Facts
 
+from .average import hollow
 from .moments import Moments
 from .precision import arithmetic
 from .programs import Programs
-from .shell import Shell, inside
+from .shell import inside
 from .world import World
+from .wrap import Wrap, clip, mesh_of, total_norm, wrap
 
 
 class Nets:
-    """The nets of a plan on their device, each in its shell."""
+    """The nets of a plan on their device, each in its shell.
 
-    def __init__(self, plan: Plan, world: World, dtype: torch.dtype) -> None:
+    Args:
+        plan: the plan.
+        world: this process.
+        dtype: of weights and buffers.
+        parallel: how the processes share them.
+    """
+
+    def __init__(self, plan: Plan, world: World, dtype: torch.dtype, parallel: Parallelism) -> None:
         self.modules: dict[str, nn.Module] = {}
-        self.shells: dict[str, nn.Module] = {}
+        self.wraps: dict[str, Wrap] = {}
+        self.hollows: dict[str, nn.Module] = {}
+        """Copies without memory of the nets that lie in shards: what an average is put together in."""
         self.running: dict[str, nn.Module] = {r.name: r.module.to(world.device, dtype) for r in plan.running}
+        mesh = mesh_of(parallel, world.device)
         for net in plan.nets:
-            module = net.module.to(world.device, dtype)
-            self.modules[net.name] = module
-            shell: nn.Module = Shell(module)
-            if world.size > 1:
-                ids = [world.device.index] if world.device.type == "cuda" else None
-                shell = DistributedDataParallel(shell, device_ids=ids, gradient_as_bucket_view=True)
-            self.shells[net.name] = shell
+            self.modules[net.name] = net.module.to(world.device, dtype)
+            if parallel.sharded and net.ema:
+                self.hollows[net.name] = hollow(net.module)
+            self.wraps[net.name] = wrap(net.name, net.module, world, parallel, mesh)
 
-    def train_only(self, names: Iterable[str]) -> None:
-        """Let gradients reach these nets and no others."""
-        for name, module in self.modules.items():
-            module.requires_grad_(name in names)
+    def train_only(self, names: Iterable[str], second_order: bool = False) -> None:
+        """Let gradients reach these nets and no others; `second_order` where gradients of gradients are taken."""
+        for name, one in self.wraps.items():
+            one.prepare(name in names, second_order)
+
+    def rest(self) -> None:
+        """After an update's last backward: hold no more than this process's share."""
+        for one in self.wraps.values():
+            one.rest()
 
 
 class Player:
@@ -81,20 +96,18 @@ class Player:
 
     def step(self, step: int, micros: list[Batch], draws: list[Draw], bad: Tensor, moments: Moments) -> None:
         """One optimizer step on this rank's micro-batches; `bad` is raised where the gradient is not finite."""
-        self.nets.train_only(self.update.trains)
+        active = self.update.active(step)
+        self.nets.train_only(self.update.trains, any(t.second_order and t.name in active for t in self.update.terms))
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.step_update(step)
-        active = self.update.active(step)
         with arithmetic(self.update, active, self.precision, self.world.device):
             weighted = partial(self.weighted, step=step)
             self.programs.settle(self.update, self.nets.modules, micros[0], draws[0], active, weighted)
         seen: list[Terms] = []
         for i, (batch, draw) in enumerate(zip(micros, draws, strict=True)):
             with ExitStack() as stack:
-                if i + 1 < len(micros):
-                    for name in self.update.trains:
-                        if isinstance(shell := self.nets.shells[name], DistributedDataParallel):
-                            stack.enter_context(shell.no_sync())
+                for name in self.update.trains:
+                    stack.enter_context(self.nets.wraps[name].sharing(last=i + 1 == len(micros)))
                 # Modules that use the global generator (dropout) draw as a function of the step, too.
                 with torch.random.fork_rng(self.generators):
                     torch.manual_seed(draw.seed())
@@ -104,7 +117,8 @@ class Player:
                     (total * torch.where(torch.isfinite(total.detach()), 1.0, torch.nan)).backward()
             moments.add(self.update.name, terms)
             seen.append(terms)
-        norm = torch.nn.utils.get_total_norm([w.grad for w in self.weights if w.grad is not None])
+        self.nets.rest()
+        norm = total_norm([w.grad for w in self.weights if w.grad is not None])
         self.advance(norm, bad)
         self.follow(seen)
         moments.add_scalar(f"{self.update.name}/grad_norm", norm)
@@ -116,15 +130,17 @@ class Player:
 
     def losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
         """The update's terms, computed inside the shells of the nets that it trains."""
-        others = {n: m for n, m in self.nets.modules.items() if n not in self.update.trains}
-        shells = {n: self.nets.shells[n] for n in self.update.trains}
-        terms: Terms = inside(shells, partial(self._loss, others=others, batch=batch, draw=draw, active=active))
-        return terms
+        entered = [n for n, one in self.nets.wraps.items() if n in self.update.trains or not one.whole]
+        others = {n: m for n, m in self.nets.modules.items() if n not in entered}
+        shells = {n: self.nets.wraps[n].shell for n in entered}
+        return Terms(*inside(shells, partial(self._loss, others=others, batch=batch, draw=draw, active=active)))
 
     def _loss(
         self, nets: Mapping[str, nn.Module], others: Mapping[str, nn.Module], batch: Batch, draw: Draw, active: frozenset[str]
-    ) -> Terms:
-        return self.programs.loss(self.update, active)({**others, **nets}, batch, draw, active)
+    ) -> tuple[Any, ...]:
+        """The terms as plain containers, in which a wrapper finds the tensors."""
+        terms = self.programs.loss(self.update, active)({**others, **nets}, batch, draw, active)
+        return dict(terms.values), terms.t, dict(terms.logs), {k: dict(v) for k, v in terms.running.items()}
 
     @torch.no_grad()
     def follow(self, seen: list[Terms]) -> None:
@@ -145,7 +161,7 @@ class Player:
     def advance(self, norm: Tensor, bad: Tensor) -> None:
         """The optimizer step, held back where `norm` is not finite."""
         if self.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.weights, self.clip, norm)
+            clip([w.grad for w in self.weights if w.grad is not None], self.clip, norm)
         bad.logical_or_(~torch.isfinite(norm))
         if self.fused:
             # Fused optimizers skip the step on the device where this flag is set: no waiting to find out.

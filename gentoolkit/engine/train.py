@@ -37,6 +37,7 @@ from .trained import load_reference
 from .watchers import RunView, Watchers
 from .whole import write_whole
 from .world import world, world_size
+from .wrap import shared
 
 FLOPS = "GENTOOL_STEP_FLOPS"
 """The environment variable in which a launcher hands the operations of an average step on."""
@@ -108,7 +109,8 @@ def train(
             stack.enter_context(folder.lock(where))
         here.barrier()
 
-        loop = Loop(recipe, facts, assembly, sampler, data, here, store)
+        parallel = shared(recipe.training.parallel, here)
+        loop = Loop(recipe, facts, assembly, sampler, data, here, parallel, store)
         stack.callback(loop.saver.close)
         start, refused = loop.restore()
         steps = recipe.training.steps

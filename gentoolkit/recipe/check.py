@@ -16,6 +16,7 @@ import attrs
 from gentoolkit.registry import Component, Facts, RunRef, get_registry
 
 from .nodes import Table, closest
+from .parallelism import parallelism
 from .positions import Keys
 from .problems import Note, Problem
 from .structure import Missing, Partial, options_of
@@ -47,6 +48,7 @@ class Check:
             self.part(("process", "schedule"), recipe.process.schedule)
             for slot in ("latent", "parametrization", "denoiser"):
                 self.part(("model", slot), getattr(recipe.model, slot))
+            self.parallel(recipe.training)
             self.batch(recipe.training)
             self.averages(recipe.ema)
             self.start(recipe.start)
@@ -124,12 +126,25 @@ class Check:
             said = "label_dropout hides labels, but the model is not conditioned on any"
             self.problem(("model", "label_dropout"), said, hint='condition = "class"')
 
+    def parallel(self, training: Any) -> None:
+        """How processes share the run, against their number; what weights in shards cannot be."""
+        said = training.parallel
+        try:
+            if parallelism(said, self.nproc).sharded and training.channels_last == "on":
+                label = f'parallel = "{said}" lays them in shards'
+                self.problem(
+                    ("training", "channels_last"),
+                    "weights that lie channels-last cannot be cut",
+                    label,
+                    'channels_last = "auto"',
+                )
+        except ValueError as error:
+            sentence, hint = error.args
+            self.problem(("training", "parallel"), sentence, hint=hint)
+
     def batch(self, training: Any) -> None:
         """The global batch against the number of processes, a process's share against the micro-batch."""
         size, micro, n = training.batch_size, training.micro_batch, self.nproc
-        if training.parallel == "none" and n > 1:
-            said = f"{n} processes that share no gradients would train {n} different models"
-            self.problem(("training", "parallel"), said, hint='parallel = "auto" or "ddp"')
         share, rest = divmod(size, n)
         if rest:
             legal = [s for s in (share * n, (share + 1) * n) if s]

@@ -27,7 +27,7 @@ HEADER = "# Every value of the run, with where it is from. This is a recipe: it 
 WITHOUT_EFFECT = frozenset(
     {
         *(("training", n) for n in ("log_every", "checkpoint_every", "keep", "keep_every", "async_checkpoints")),
-        *(("training", n) for n in ("snapshot_every", "resume", "workers", "device")),
+        *(("training", n) for n in ("snapshot_every", "resume", "workers", "device", "parallel")),
         ("run", "name"),
         ("run", "folder"),
         ("run", "checkpoints"),

@@ -48,7 +48,11 @@ class Training:
         "of the losses: bf16 is autocast over fp32 parameters; fp64 is parameters, data and samples too",
         choices=("fp32", "bf16", "fp64"),
     )
-    parallel: str = opt("auto", "none on one process, ddp on several; auto decides", choices=("auto", "none", "ddp"))
+    parallel: str = opt(
+        "auto",
+        "how processes share it: none, ddp (each has all weights), fsdp (weights lie in shards), hsdp:RxS (R replicas of S "
+        "shards); auto is none on one, ddp on several, fsdp where all weights are too many for a device",
+    )
     clip: float | None = opt(None, "largest norm of an update's gradient", gt=0)
     compile: str = opt(
         "off",

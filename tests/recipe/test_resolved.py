@@ -113,6 +113,7 @@ def test_a_component_that_nobody_registered_cannot_be_repeated(write):
         ("training.checkpoint_every=7", False),
         ("training.resume=never", False),
         ("training.workers=2", False),
+        ("training.parallel=fsdp", False),
         ("observers.grid.every=9", False),
         ("metrics.fid=fid", False),
         ("training.steps=2000", False),
