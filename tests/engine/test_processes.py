@@ -26,6 +26,7 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that one group of two gloo processes has worked in."""
     folder = tmp_path_factory.mktemp("group")
     train(tiny.recipe("ddgan", folder / "resumed", precision="fp64", steps=4), quiet=True)
+    train(tiny.recipe("cvae", folder / "source", precision="fp64"), quiet=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*command, str(Path(__file__).parent / "worker.py"), str(folder)],
@@ -52,6 +53,16 @@ def test_a_run_goes_on_with_another_number_of_processes(group: Path, tmp_path: P
     train(tiny.recipe("ddgan", tmp_path / "one", precision="fp64"), quiet=True)
     assert tiny.state(group / "resumed")[0] == 6
     assert tiny.largest_difference(tiny.state(group / "resumed")[1], tiny.state(tmp_path / "one")[1]) < 1e-12
+
+
+def test_a_fine_tuned_run_with_several_averages_and_its_snapshot(group: Path, tmp_path: Path) -> None:
+    train(tiny.tuned(tmp_path / "one", group / "source"), quiet=True)
+    together = tiny.state(group / "tuned")[1]
+    assert tiny.largest_difference(together, tiny.state(tmp_path / "one")[1]) < 1e-12
+    snapshot = gentoolkit.load(group / "tuned" / "snapshots" / "step-00000006")
+    for name, value in snapshot.model.state_dict().items():
+        assert torch.equal(value, together[f"ema/denoiser/{name}"])
+    assert any(key.startswith("ema.power/denoiser/") for key in together)
 
 
 def test_a_signal_to_one_process_stops_both_after_a_committed_step(group: Path) -> None:

@@ -103,6 +103,13 @@ def keep_pictures(pictures: list[torch.Tensor]) -> Callable[[], None]:
     return end
 
 
+def tuned(folder: Path, source: Path, **training: Any) -> dict[str, Any]:
+    """A GAN begun with the denoiser of `source`, with two averages and a snapshot at the end."""
+    table = recipe("ddgan", folder, precision="fp64", seed=1, snapshot_every=6, **training)
+    ema = {"decay": 0.9, "more": {"power": {"sigma_rel": 0.1}}}
+    return {**table, "ema": ema, "start": {"run": str(source), "fresh": ["discriminator"]}}
+
+
 def state(folder: Path) -> tuple[int, dict[str, torch.Tensor]]:
     """(step, everything learned) of a run's newest checkpoint."""
     newest, refused = checkpoints.newest(folder / "checkpoints")

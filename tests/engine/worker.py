@@ -114,6 +114,8 @@ def main(folder: Path) -> None:
         train(tiny.recipe(method, folder / f"{method}-2", precision="fp64"), quiet=True)
         train(tiny.recipe(method, folder / f"{method}-2-micro", precision="fp64", micro_batch=2), quiet=True)
     train(tiny.recipe("ddgan", folder / "resumed", precision="fp64"), quiet=True)  # begun by one process
+    train(tiny.tuned(folder / "tuned", folder / "source", steps=4), quiet=True)
+    train(tiny.tuned(folder / "tuned", folder / "source"), quiet=True)
 
     shared(folder / "shared")
 
