@@ -31,6 +31,8 @@ from .whole import write_whole
 from .world import World
 
 RECORD = "start.json"
+SHAPING = ("data.", "process.", "model.", "method.")
+"""Tables that decide which tensors there are."""
 SHOWN = 8
 """Tensors and differences that are listed, of each kind."""
 
@@ -45,6 +47,12 @@ class Source:
     weights: str
     nets: Mapping[str, Mapping[str, Tensor]]
     """Tensors by net and by name within it."""
+
+    @property
+    def shown(self) -> str:
+        """The path as it is said, short where it lies below the working folder."""
+        path = Path(self.path)
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
     @property
     def origin(self) -> Path:
@@ -104,17 +112,18 @@ def begin(loaded: Loaded, assembly: Assembly, store: Path | Store, trust_local: 
         raise GentoolError("start.fresh names every net, so nothing is left to be loaded; take start out of the recipe")
     source = source_of(start.run, start.weights, trust_local)
     nets = {net.name: state_of(net, source, start.fresh) for net in assembly.plan.nets}
-    differ = [str(d) for d in recipes.differences(source.loaded, loaded) if d.change and not d.path.startswith("start.")]
+    found = [d for d in recipes.differences(source.loaded, loaded) if d.change and not d.path.startswith("start.")]
     taken = [net for net in assembly.plan.nets if nets[net.name] == "loaded"]
     if "denoiser" in (net.name for net in taken):
         meanings(source, loaded)
     if problems := [line for net in taken for line in misfits(net, source.nets[net.name])]:
-        raise GentoolError(misfit(source, problems, differ, [net.name for net in taken]))
+        shaping = [str(d) for d in found if d.path.startswith(SHAPING)]
+        raise GentoolError(misfit(source, problems, shaping, [net.name for net in taken]))
     for net in taken:
         copy_into(net.module.state_dict(), source.nets[net.name], "")
-    notes = [f"starts from the weights '{source.weights}' of step {source.step} of {source.path}"]
+    notes = [f"starts from the weights '{source.weights}' of step {source.step} of {source.shown}"]
     notes += [f"net '{name}' starts fresh: {why}" for name, why in nets.items() if why != "loaded"]
-    notes += [f"differs from {source.path}: {line}" for line in shortened(differ)]
+    notes += [f"differs from {source.shown}: {line}" for line in shortened([str(d) for d in found])]
     return Start(source, nets, tuple(notes))
 
 
@@ -154,7 +163,7 @@ def state_of(net: Net, source: Source, fresh: Sequence[str]) -> str:
     """`loaded`, or why a net starts fresh."""
     if net.name in fresh:
         return "as start.fresh asks"
-    return "loaded" if net.name in source.nets else f"{source.path} has none"
+    return "loaded" if net.name in source.nets else f"{source.shown} has none"
 
 
 def meanings(source: Source, loaded: Loaded) -> None:
@@ -166,7 +175,7 @@ def meanings(source: Source, loaded: Loaded) -> None:
     there, here = (one.recipe.model.parametrization.name for one in (source.loaded, loaded))
     if there != here:
         raise GentoolError(
-            f"the network's output stands for other things: parametrization '{there}' in {source.path}, '{here}' in this "
+            f"the network's output stands for other things: parametrization '{there}' in {source.shown}, '{here}' in this "
             f'recipe, so its weights would be worth nothing; use parametrization = "{there}"'
         )
 
@@ -187,7 +196,7 @@ def misfits(net: Net, table: Mapping[str, Tensor]) -> list[str]:
 def misfit(source: Source, problems: list[str], differ: list[str], loaded: list[str]) -> str:
     """The message for weights that do not fit."""
     wrong = [name for name in loaded if any(line.startswith(f"{name}/") for line in problems)]
-    lines = [f"the weights of {source.path} do not fit this recipe:", *(f"  {line}" for line in shortened(problems))]
+    lines = [f"the weights of {source.shown} do not fit this recipe:", *(f"  {line}" for line in shortened(problems))]
     if differ:
         lines += ["what differs between its recipe and this one:", *(f"  {line}" for line in shortened(differ))]
     ways = "make these parts as they are there"
