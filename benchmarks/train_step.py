@@ -31,6 +31,7 @@ from gentoolkit.components.model import Condition
 from gentoolkit.diffusion import Draw
 from gentoolkit.engine.assemble import assemble
 from gentoolkit.engine.average import Average
+from gentoolkit.engine.guard import Guard
 from gentoolkit.engine.moments import Moments
 from gentoolkit.engine.players import Nets, Player
 from gentoolkit.engine.trained import load_reference
@@ -73,7 +74,8 @@ class Ours:
             fill(self.nets.modules[name], state)
         self.process, self.moments = assembly.model.process, Moments(4, world)
         self.players = [Player(u, self.nets, loaded.facts, world, "fp32", None) for u in assembly.plan.updates]
-        self.average, self.bad = Average(self.nets.modules["denoiser"]), torch.zeros((), dtype=torch.bool)
+        self.average = Average(self.nets.modules["denoiser"], lambda step: DECAY)
+        self.guard = Guard("stop", 1, world)
 
     def gradients(self, step: int, x_0: Tensor, draws: Callable[[str], Draw]) -> dict[str, dict[str, Tensor]]:
         """Of every update, at the weights as they are."""
@@ -90,8 +92,9 @@ class Ours:
     def iteration(self, step: int, x_0: Tensor, draws: Callable[[str], Draw]) -> None:
         """Both updates and the average."""
         for player in self.players:
-            player.step(step, [Batch(x_0, Condition())], [draws(player.update.name)], self.bad, self.moments)
-        self.average.update(DECAY)
+            self.guard.comes(step, player.update, 0)
+            player.step(step, [Batch(x_0, Condition())], [draws(player.update.name)], self.guard, self.moments)
+        self.average.update(step, self.guard.held("denoiser"))
 
 
 class Published:

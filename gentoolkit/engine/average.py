@@ -79,9 +79,17 @@ class Average:
         self._buffers = [(self.table[name], b) for name, b in net.named_buffers() if name in self.table]
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Follow optimisation step `step`."""
-        torch._foreach_lerp_(self._averages, self._weights, 1 - self.decay(step))
+    def update(self, step: int, held: Tensor | None = None) -> None:
+        """Follow optimisation step `step`, unless `held`, a flag on the device, says that the net took none."""
+        share = 1 - self.decay(step)
+        if held is None or held.device.type == "cpu":
+            if held is not None and held:
+                return
+            torch._foreach_lerp_(self._averages, self._weights, share)
+        else:  # the same without waiting for the device to know
+            change = torch._foreach_sub(self._weights, self._averages)
+            torch._foreach_mul_(change, torch.where(held, 0.0, share))
+            torch._foreach_add_(self._averages, change)
         for mine, theirs in self._buffers:
             mine.copy_(theirs)
 

@@ -7,7 +7,7 @@ order depends on the seed alone: not on workers, prefetching, world size or inte
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -44,7 +44,7 @@ def keyed(*parts: Any) -> np.random.Generator:
 class Order:
     """A keyed permutation of N items per epoch, in O(1) memory: a Feistel network with cycle walking."""
 
-    seed: int
+    seed: Any
     size: int
 
     def indices(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,16 +84,23 @@ Numbers = NDArray[np.int64]
 
 
 class Positions(Sampler[Any]):
-    """This rank's (positions, indices, number), batch by batch, from batch number `start` on, without end."""
+    """This rank's (positions, indices, number), batch by batch, from batch number `start` on, without end.
 
-    def __init__(self, order: Order, batch: int, slots: tuple[int, int], start: int) -> None:
-        self.order, self.batch, self.slots, self.start = order, batch, slots, start
+    Where `again(number)` is not 0, the batch is that of another order.
+    """
+
+    def __init__(
+        self, order: Order, batch: int, slots: tuple[int, int], start: int, again: Callable[[int], int] = lambda number: 0
+    ) -> None:
+        self.order, self.batch, self.slots, self.start, self.again = order, batch, slots, start, again
 
     def __iter__(self) -> Iterator[tuple[Numbers, Numbers, int]]:
         number = self.start
         while True:
             positions = np.arange(self.slots[0], self.slots[1], dtype=np.int64) + number * self.batch
-            yield positions, self.order.indices(positions), number
+            again = self.again(number)
+            order = Order((self.order.seed, "again", again), self.order.size) if again else self.order
+            yield positions, order.indices(positions), number
             number += 1
 
 
@@ -155,17 +162,27 @@ class Feed:
         batches_per_step: batches that one optimisation step takes (n_critic).
         start: the step to start at.
         dtype: of points and images.
+        again: how often the data of a step were drawn anew.
     """
 
     def __init__(
-        self, source: Any, recipe: Recipe, facts: Facts, world: World, batches_per_step: int, start: int, dtype: torch.dtype
+        self,
+        source: Any,
+        recipe: Recipe,
+        facts: Facts,
+        world: World,
+        batches_per_step: int,
+        start: int,
+        dtype: torch.dtype,
+        again: Callable[[int], int] = lambda step: 0,
     ) -> None:
         training = recipe.training
         self.facts, self.world, self.dtype = facts, world, dtype
         self.seed, self.batch, self.dropout = training.seed, training.batch_size, recipe.model.label_dropout
         self.number = start * batches_per_step
         self.slots = world.slots(self.batch)
-        positions = Positions(Order(training.seed, len(source)), self.batch, self.slots, self.number)
+        order = Order(training.seed, len(source))
+        positions = Positions(order, self.batch, self.slots, self.number, lambda number: again(number // batches_per_step))
         self.ring = None
         if training.workers and hasattr(source, "fill"):
             C, H, W = facts.shape

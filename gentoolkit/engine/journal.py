@@ -20,13 +20,21 @@ class Journal:
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        self.counted = 0.0
+        self.path, self.counted = path, 0.0
         """Seconds of training that the lines tell of: those of steps that were lost and taken again are in it once."""
-        if path.exists():
-            lines = [line for line in path.read_text(errors="replace").splitlines() if _step(line) <= step]
-            write_whole(path, "".join(line + "\n" for line in lines))
+        self._open(step)
+
+    def _open(self, step: int) -> None:
+        if self.path.exists():
+            lines = [line for line in self.path.read_text(errors="replace").splitlines() if _step(line) <= step]
+            write_whole(self.path, "".join(line + "\n" for line in lines))
             self.counted = counted_seconds(map(json.loads, lines))
-        self._file = path.open("a", buffering=1)
+        self._file = self.path.open("a", buffering=1)
+
+    def rewind(self, step: int) -> None:
+        """Go on after `step`: later lines are dropped."""
+        self.close()
+        self._open(step)
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one line."""

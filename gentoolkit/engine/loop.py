@@ -5,23 +5,24 @@ A run is a pure function of (recipe, seed). What is restored is what learning pr
 
 from __future__ import annotations
 
-import math
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gentoolkit.components.methods import Batch
-from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.recipe.tree import Recipe
-from gentoolkit.registry import Facts, GentoolError
+from gentoolkit.registry import Facts
 
 from . import checkpoints, learned
 from .assemble import Assembly
 from .average import averages
 from .console import Console
+from .failing import failed
 from .feed import Feed
+from .guard import Guard, not_finite
 from .journal import Journal
 from .meters import Meters
 from .moments import Moments
@@ -29,8 +30,9 @@ from .players import Nets, Player
 from .programs import Programs
 from .sampling import draw_together
 from .saver import Saver
+from .shares import shares
 from .snapshots import Snapshots
-from .stopping import DIVERGED, DONE, RESUMABLE, Stop
+from .stopping import DONE, RESUMABLE, Stop
 from .store import Store
 from .watchers import Watchers
 from .world import World
@@ -40,12 +42,6 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
 GRID_CHUNKS = 4
 """Chunks that the samples for observers are drawn in at least, so that as many processes share the work; the same
 for any number of processes, since rounding depends on the chunk."""
-
-
-class Diverged(GentoolError):
-    """A gradient was not finite; the weights are those before it."""
-
-    exit_code = DIVERGED
 
 
 class Loop:
@@ -60,6 +56,7 @@ class Loop:
         world: this process.
         parallel: how the processes share the nets.
         store: where its checkpoints lie.
+        folder: the run folder.
     """
 
     def __init__(
@@ -72,10 +69,11 @@ class Loop:
         world: World,
         parallel: Parallelism,
         store: Store,
+        folder: Path,
     ) -> None:
         training = recipe.training
         self.recipe, self.facts, self.world, self.source, self.sampler = recipe, facts, world, source, sampler
-        self.plan = assembly.plan
+        self.plan, self.folder = assembly.plan, folder
         self.dtype = DTYPES[training.precision]
         self.nets = Nets(self.plan, world, self.dtype, parallel)
         self.averages = averages(recipe, self.plan, self.nets.modules, self.nets.hollows)
@@ -83,7 +81,7 @@ class Loop:
         self.programs = Programs(training.compile, training.precision, world, training.deterministic, refusal)
         shared = (self.nets, facts, world, training.precision, training.clip, self.programs)
         self.players = {u.name: Player(u, *shared) for u in self.plan.updates}
-        self.bad = torch.zeros((), dtype=torch.bool, device=world.device)
+        self.guard = Guard(training.non_finite, training.max_non_finite, world)
         self.moments = Moments(facts.steps, world)
         optimizers = {u.name: u.optimizer.name for u in self.plan.updates}
         self.saver = Saver(store, world, training, {"optimizers": optimizers, "versions": {"torch": torch.__version__}})
@@ -104,6 +102,7 @@ class Loop:
         players = list(self.players.values())
         commit, table = checkpoints.load(newest, self.world, place=learned.places(self.nets, self.averages, players))
         changed = learned.restore(table, commit.get("optimizers", {}), self.nets, self.averages, players)
+        self.guard.restore(commit.get("not_finite", {}))
         return int(commit["step"]), [*refused.values(), *changed]
 
     def table(self) -> dict[str, Tensor]:
@@ -123,26 +122,20 @@ class Loop:
         """Train from step `start` on, and say how it ended: an exit code.
 
         Raises:
-            Diverged: a gradient was not finite.
+            Diverged, Rewind: a gradient was not finite.
             GentoolError: a checkpoint could not be written.
         """
         training = self.recipe.training
         batches = max(u.repeat for u in self.plan.updates)
-        feed = Feed(self.source, self.recipe, self.facts, self.world, batches, start, self.dtype)
+        feed = Feed(self.source, self.recipe, self.facts, self.world, batches, start, self.dtype, self.guard.again)
         watchers.call("run_started", step=start)
         for step in range(start, training.steps):
             self.step = step
             with meters.spending("data"):
                 drawn = [feed.next() for _ in range(batches)]
-            for update in self.plan.due(step):
-                for repeat in range(update.repeat):
-                    micros, draws = self.micros(drawn[repeat], (step, update.name, repeat))
-                    self.players[update.name].step(step, micros, draws, self.bad, self.moments)
-            for average in self.averages.values():
-                average.update(step)
+            self.take(step, drawn)
 
-            done = step + 1
-            last = done == training.steps
+            done, last = step + 1, step + 1 == training.steps
             if self.saver.failed:
                 stop.ask("save")
             leaving = stop.agreed() or last
@@ -162,7 +155,7 @@ class Loop:
                     snapshots.take(done, model, samples)
             if due:
                 with meters.spending("saving"):
-                    self.saver.begin(done, self.table())
+                    self.saver.begin(done, self.table(), {"not_finite": self.guard.state()})
                     if leaving:
                         self.saver.wait()
             for saved in self.saver.finished():
@@ -172,35 +165,30 @@ class Loop:
                 return DONE if last else RESUMABLE
         return DONE
 
-    def micros(self, batch: Batch, key: tuple[Any, ...]) -> tuple[list[Batch], list[Draw]]:
-        """This rank's batch in micro-batches, and the source of noise of each."""
-        first, stop = self.world.slots(self.recipe.training.batch_size)
-        size = self.recipe.training.micro_batch or stop - first
-        batches, draws = [], []
-        for at in range(0, stop - first, size):
-            rows = slice(at, at + size)
-            batches.append(Batch(batch.x_0[rows], batch.condition[rows]))
-            slots = (first + at, min(first + at + size, stop))
-            draws.append(Draw((self.recipe.training.seed, "train", *key), *slots, self.world.device, self.dtype))
-        return batches, draws
+    def take(self, step: int, drawn: list[Batch]) -> None:
+        """One optimisation step: the updates that are due, each on batches of its own, then the averages."""
+        for update in self.plan.due(step):
+            for repeat in range(update.repeat):
+                self.guard.comes(step, update, repeat)
+                key = (step, update.name, repeat, *self.guard.redraw(step))
+                micros, draws = shares(drawn[repeat], key, self.recipe.training, self.world, self.dtype)
+                self.players[update.name].step(step, micros, draws, self.guard, self.moments)
+        for name, average in self.averages.items():
+            average.update(step, self.guard.held(name.rpartition("/")[2]))
 
     def log(self, done: int, journal: Journal | None, console: Console, watchers: Watchers, meters: Meters) -> None:
         """Write a line of the log; the only place where the loop waits for the device.
 
         Raises:
-            Diverged: a gradient since the last line was not finite.
+            Diverged, Rewind: a gradient since the last line was not finite.
         """
+        event = self.guard.read()
         means = self.moments.read()
-        line = {"step": done, **meters.read(done), **means}
+        line = {"step": done, **meters.read(done), **means, **self.guard.logs()}
         if journal is not None:
             journal.write(line)
-        if self.world.agree(int(self.bad)):
-            culprits = [n for n, v in means.items() if isinstance(v, float) and not math.isfinite(v)]
-            raise Diverged(
-                f"a gradient was not finite between the last logged step and step {done} ({', '.join(culprits)}); no weights "
-                "were changed by it and none are saved after it. Lower the learning rate, set training.clip"
-                + (", or use precision fp32" if self.recipe.training.precision == "bf16" else "")
-            )
+        if event is not None:
+            failed(self, event, not_finite(means), console)
         console.logged(done, line)
         watchers.call("step_ended", step=done, logs=line)
 

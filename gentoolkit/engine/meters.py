@@ -67,6 +67,10 @@ class Meters:
         finally:
             self._spent[what] += time.monotonic() - started
 
+    def rewind(self, step: int, counted: float) -> None:
+        """The run goes on after `step`, up to which `counted` seconds of training were worth it."""
+        self._step, self.counted = step, counted
+
     def read(self, step: int) -> dict[str, float]:
         """The numbers of the log line after `step` steps; the clocks of a line start anew."""
         now = time.monotonic()

@@ -20,6 +20,7 @@ class Moments:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._by_t: dict[str, Tensor] = {}
+        self._here: tuple[list[str], Tensor] | None = None
 
     @torch.no_grad()
     def add(self, update: str, terms: Terms) -> None:
@@ -54,6 +55,7 @@ class Moments:
         device = self._sums[names[0]].device
         counts = torch.tensor([self._counts[n] for n in names], dtype=torch.float64, device=device)
         flat = torch.cat([torch.stack([self._sums[n] for n in names]), counts, *(t.flatten() for t in self._by_t.values())])
+        self._here = names, flat[: len(names)].clone()
         values = self.world.sum_(flat).tolist()
         k = len(names)
         means: dict[str, Any] = {n: values[i] / values[k + i] for i, n in enumerate(names)}
@@ -66,3 +68,10 @@ class Moments:
             means["loss_per_t"] = per_t
         self._sums, self._counts, self._by_t = {}, {}, {}
         return means
+
+    def broken_here(self) -> list[str]:
+        """Names of the means, as last read, that this process alone would have found not finite. Waits for the device."""
+        if self._here is None:
+            return []
+        names, sums = self._here
+        return [name for name, fine in zip(names, torch.isfinite(sums).tolist(), strict=True) if not fine]

@@ -1,7 +1,7 @@
 """Players: an update's nets, its optimizer and its learning rate, ready to take one optimizer step.
 
-A step whose gradient is not finite changes nothing: the flag stays on the device, where the fused optimizers read it, and
-once raised it holds every later step back until the loop has seen it.
+A step whose gradient is not finite changes nothing: not the weights, nor the buffers of nets, nor what regularizers keep track
+of. The flag stays on the device, where the fused optimizers read it (`guard.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.registry import Facts
 
 from .average import hollow
+from .guard import Guard
 from .moments import Moments
 from .precision import arithmetic
 from .programs import Programs
@@ -89,13 +90,15 @@ class Player:
         self.programs = programs or Programs("off", precision, world)
         self.named = [(f"{n}.{p}", w) for n in update.trains for p, w in nets.modules[n].named_parameters()]
         self.weights = [w for _, w in self.named]
+        self.buffers = [b for module in nets.modules.values() for b in module.buffers()]
         self.optimizer: torch.optim.Optimizer = update.optimizer.build(facts, {})(self.named)
         self.schedule = update.optimizer.lr_schedule.build(facts, {})(self.optimizer)
         self.fused = getattr(self.optimizer, "_step_supports_amp_scaling", False)
         self.generators = [world.device.index or 0] if world.device.type == "cuda" else []
 
-    def step(self, step: int, micros: list[Batch], draws: list[Draw], bad: Tensor, moments: Moments) -> None:
-        """One optimizer step on this rank's micro-batches; `bad` is raised where the gradient is not finite."""
+    def step(self, step: int, micros: list[Batch], draws: list[Draw], guard: Guard, moments: Moments) -> None:
+        """One optimizer step on this rank's micro-batches, unless `guard` holds it back."""
+        before = [buffer.clone() for buffer in self.buffers]
         active = self.update.active(step)
         self.nets.train_only(self.update.trains, any(t.second_order and t.name in active for t in self.update.terms))
         self.optimizer.zero_grad(set_to_none=True)
@@ -119,8 +122,10 @@ class Player:
             seen.append(terms)
         self.nets.rest()
         norm = total_norm([w.grad for w in self.weights if w.grad is not None])
-        self.advance(norm, bad)
-        self.follow(seen)
+        held = guard.judge(norm)
+        self.advance(norm, held)
+        self.follow(seen, held)
+        keep(self.buffers, before, held)
         moments.add_scalar(f"{self.update.name}/grad_norm", norm)
 
     def autocast_losses(self, batch: Batch, draw: Draw, active: frozenset[str]) -> Terms:
@@ -143,7 +148,7 @@ class Player:
         return dict(terms.values), terms.t, dict(terms.logs), {k: dict(v) for k, v in terms.running.items()}
 
     @torch.no_grad()
-    def follow(self, seen: list[Terms]) -> None:
+    def follow(self, seen: list[Terms], held: Tensor) -> None:
         """Feed the running modules with means over all micro-batches and processes."""
         names = [(module, key) for module, values in seen[0].running.items() for key in values]
         if not names:
@@ -151,21 +156,30 @@ class Player:
         sums = torch.stack([torch.stack([t.running[m][k].mean() for m, k in names]) for t in seen]).mean(0)
         means = dict(zip(names, self.world.sum_(sums) / self.world.size, strict=True))
         for module in seen[0].running:
-            self.nets.running[module].follow({k: v for (m, k), v in means.items() if m == module})  # type: ignore[operator]
+            running = self.nets.running[module]
+            before = [buffer.clone() for buffer in running.buffers()]
+            running.follow({k: v for (m, k), v in means.items() if m == module})  # type: ignore[operator]
+            keep(running.buffers(), before, held)
 
     def weighted(self, terms: Terms, step: int) -> Tensor:
         """The scalar that is differentiated: the weighted sum of the terms' means."""
         weights = {t.name: t.weight_at(step) for t in self.update.terms}
         return torch.stack([weights[name] * value.mean() for name, value in terms.values.items()]).sum()
 
-    def advance(self, norm: Tensor, bad: Tensor) -> None:
-        """The optimizer step, held back where `norm` is not finite."""
+    def advance(self, norm: Tensor, held: Tensor) -> None:
+        """The optimizer step, unless it is held back."""
         if self.clip is not None:
             clip([w.grad for w in self.weights if w.grad is not None], self.clip, norm)
-        bad.logical_or_(~torch.isfinite(norm))
         if self.fused:
             # Fused optimizers skip the step on the device where this flag is set: no waiting to find out.
-            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+            self.optimizer.found_inf = held.float()  # type: ignore[attr-defined]
             self.optimizer.step()
-        elif not bool(bad):
+        elif not bool(held):
             self.optimizer.step()
+
+
+@torch.no_grad()
+def keep(buffers: Iterable[Tensor], before: Iterable[Tensor], held: Tensor) -> None:
+    """Put back what buffers were before a step that is held back, without waiting to know whether it is."""
+    for buffer, old in zip(buffers, before, strict=True):
+        buffer.copy_(torch.where(held, old, buffer))

@@ -49,8 +49,8 @@ class Saver:
         self._committed: list[Checkpoint] = []
         self._copy: dict[str, Tensor] = {}
 
-    def begin(self, step: int, table: Mapping[str, Tensor]) -> None:
-        """Save `table` as the state after `step` steps; every process calls it with the same names.
+    def begin(self, step: int, table: Mapping[str, Tensor], more: Mapping[str, Any]) -> None:
+        """Save `table` as the state after `step` steps, with `more` in its commit; every process calls it with the same names.
 
         Raises:
             GentoolError: this save or the one before could not be written.
@@ -58,9 +58,9 @@ class Saver:
         self.wait()
         if self.training.async_checkpoints:
             self._copy = copied(table, self._copy)
-            self._under_way = self._thread.submit(self._save, step, dict(self._copy))
+            self._under_way = self._thread.submit(self._save, step, dict(self._copy), more)
         else:
-            self._committed.append(self._save(step, table))
+            self._committed.append(self._save(step, table, more))
 
     def finished(self) -> list[Checkpoint]:
         """The checkpoints that were committed since this was last asked; waits for nothing and says nothing of a failure."""
@@ -92,8 +92,8 @@ class Saver:
             self.wait()
         self._thread.shutdown()
 
-    def _save(self, step: int, table: Mapping[str, Tensor]) -> Checkpoint:
-        saved = write(self.store, step, table, self.world, self.about, self._group)
+    def _save(self, step: int, table: Mapping[str, Tensor], more: Mapping[str, Any]) -> Checkpoint:
+        saved = write(self.store, step, table, self.world, {**self.about, **more}, self._group)
         if self.world.first:
             prune(self.store, self.training.keep, self.training.keep_every, self.protected)
         return saved

@@ -17,7 +17,7 @@ from gentoolkit.recipe.exported import is_exported
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import GentoolError
 
-from . import checkpoints, folder
+from . import checkpoints, failing, folder
 from .assemble import assemble, build
 from .console import Console
 from .deep import Unknowable, deep_check
@@ -110,7 +110,7 @@ def train(
         here.barrier()
 
         parallel = shared(recipe.training.parallel, here)
-        loop = Loop(recipe, facts, assembly, sampler, data, here, parallel, store)
+        loop = Loop(recipe, facts, assembly, sampler, data, here, parallel, store, where)
         stack.callback(loop.saver.close)
         start, refused = loop.restore()
         steps = recipe.training.steps
@@ -161,7 +161,8 @@ def train(
         snapshots = Snapshots(loaded, where, here, loop.label_counts, console.warn)
         with Stop(here, until, where / STOP_FILE) as stop:
             try:
-                code = loop.run(start, stop, journal, console, watchers, meters, snapshots)
+                rest = {"stop": stop, "console": console, "watchers": watchers, "snapshots": snapshots}
+                code = failing.run(loop, start, journal, meters, **rest)
             except BaseException as error:
                 watchers.call("run_failed", step=loop.step, error=error)
                 raise

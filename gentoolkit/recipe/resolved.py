@@ -28,6 +28,7 @@ WITHOUT_EFFECT = frozenset(
     {
         *(("training", n) for n in ("log_every", "checkpoint_every", "keep", "keep_every", "async_checkpoints")),
         *(("training", n) for n in ("snapshot_every", "resume", "workers", "device", "parallel")),
+        *(("training", n) for n in ("non_finite", "max_non_finite")),
         ("run", "name"),
         ("run", "folder"),
         ("run", "checkpoints"),

@@ -69,6 +69,13 @@ class Training:
     deterministic: bool = opt(
         True, "on CUDA: the same bits each time, which resuming bit for bit needs; false lets it choose faster kernels"
     )
+    non_finite: str = opt(
+        "stop",
+        "what follows a gradient that is not finite, which is never applied: the run stops, leaves that update out, or goes "
+        "back to the newest checkpoint and on with other data and noise",
+        choices=("stop", "skip", "rewind"),
+    )
+    max_non_finite: int = opt(10, "updates that may be left out, or rewinds, before the run stops after all", ge=1)
     checkpoint_every: int = opt(1000, "steps between checkpoints", ge=1)
     keep: int = opt(2, "newest checkpoints that are kept", ge=1)
     keep_every: int | None = opt(None, "checkpoints at multiples of this step are kept for ever", ge=1)

@@ -22,7 +22,7 @@ from gentoolkit.components.methods import Terms
 from gentoolkit.engine import journal
 from gentoolkit.engine.average import decay_at
 from gentoolkit.engine.feed import Order, Positions
-from gentoolkit.engine.loop import Diverged
+from gentoolkit.engine.guard import Diverged
 from gentoolkit.engine.train import train
 from gentoolkit.recipe.tree import Ema
 from gentoolkit.registry import GentoolError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 import torch
 
 import gentoolkit
+from gentoolkit.engine import checkpoints
+from gentoolkit.engine.guard import Diverged
 from gentoolkit.engine.results import recorded
 from gentoolkit.engine.sampling import draw_chunks
 from gentoolkit.engine.stopping import Stop
@@ -19,6 +22,7 @@ from gentoolkit.engine.train import train
 from gentoolkit.engine.world import World
 
 from . import tiny
+from .poison import poisoned
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,24 @@ def test_a_signal_to_one_process_stops_both_after_a_committed_step(group: Path) 
 
 def test_a_stop_file_seen_by_one_process_stops_both_after_a_committed_step(group: Path) -> None:
     assert 0 < tiny.state(group / "filed")[0] < 100_000
+
+
+@pytest.mark.parametrize("how", ["stop", "skip", "rewind"])
+def test_what_is_not_finite_on_one_process_changes_nothing_on_any(group: Path, tmp_path: Path, how: str) -> None:
+    with poisoned("ddgan-lecam", "denoiser", lambda key: key[2] == 3 and len(key) == 5):
+        table = tiny.recipe("ddgan-lecam", tmp_path / "one", precision="fp64", non_finite=how, log_every=2)
+        with pytest.raises(Diverged) if how == "stop" else nullcontext():
+            train(table, quiet=True, deep=False)
+    if how != "skip":
+        found = [checkpoints.committed(run / "dumps")[0] for run in (tmp_path / "one", group / f"bad-{how}")]
+        assert [dump.step for dump in found] == [3, 3]
+        alone, together = (checkpoints.load(dump, World(0, 1, torch.device("cpu"))) for dump in found)
+        assert tiny.largest_difference(together[1], alone[1]) < 1e-12
+        broken = ["denoiser/adversarial", "denoiser/grad_norm"]
+        assert alone[0]["failed"] == {"update": "denoiser", "repeat": 0, "not_finite": [broken]}
+        assert together[0]["failed"]["not_finite"] == [broken[1:], broken]
+    if how != "stop":
+        assert tiny.largest_difference(tiny.state(group / f"bad-{how}")[1], tiny.state(tmp_path / "one")[1]) < 1e-12
 
 
 def test_second_order_gradients_are_averaged_inside_the_shell_and_not_without(group: Path) -> None:

@@ -20,9 +20,11 @@ from torch.nn.parallel import DistributedDataParallel
 sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny
+from poison import poisoned
 
 import gentoolkit
 from gentoolkit.components.regularizers.slopes import squared_slope
+from gentoolkit.engine.guard import Diverged
 from gentoolkit.engine.sample_files import write_samples
 from gentoolkit.engine.shell import Shell, inside
 from gentoolkit.engine.stopping import Stop
@@ -72,6 +74,22 @@ def second_order(folder: Path) -> None:
         )
 
 
+def not_finite(folder: Path) -> None:
+    """A loss that is not finite on the second process alone, under each way to go on."""
+
+    def fourth_at_first(key: tuple[object, ...]) -> bool:
+        return dist.get_rank() == 1 and key[2] == 3 and len(key) == 5
+
+    for how in ("stop", "skip", "rewind"):
+        table = tiny.recipe("ddgan-lecam", folder / f"bad-{how}", precision="fp64", non_finite=how, log_every=2)
+        with poisoned("ddgan-lecam", "denoiser", fourth_at_first):
+            try:
+                code = train(table, quiet=True, deep=False).code
+            except Diverged as error:
+                code = error.exit_code
+        assert code == (70 if how == "stop" else 0), (how, code)
+
+
 def stop_soon() -> None:
     """Send this process a SIGTERM some steps after the loop has begun to listen for one."""
     while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
@@ -118,6 +136,7 @@ def main(folder: Path) -> None:
     train(tiny.tuned(folder / "tuned", folder / "source"), quiet=True)
 
     shared(folder / "shared")
+    not_finite(folder)
 
     # One process is told to stop; both must leave after the same step.
     if dist.get_rank() == 1:
