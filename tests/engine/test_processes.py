@@ -61,12 +61,14 @@ def test_a_run_goes_on_with_another_number_of_processes(group: Path, tmp_path: P
 
 def test_a_fine_tuned_run_with_several_averages_and_its_snapshot(group: Path, tmp_path: Path) -> None:
     train(tiny.tuned(tmp_path / "one", group / "source"), quiet=True)
-    together = tiny.state(group / "tuned")[1]
-    assert tiny.largest_difference(together, tiny.state(tmp_path / "one")[1]) < 1e-12
-    snapshot = gentoolkit.load(group / "tuned" / "snapshots" / "step-00000006")
-    for name, value in snapshot.model.state_dict().items():
-        assert torch.equal(value, together[f"ema/denoiser/{name}"])
-    assert any(key.startswith("ema.power/denoiser/") for key in together)
+    alone = tiny.state(tmp_path / "one")[1]
+    assert any(key.startswith("ema.power/denoiser/") for key in alone)
+    for run in ("tuned", "tuned-fsdp"):
+        together = tiny.state(group / run)[1]
+        assert tiny.largest_difference(together, alone) < 1e-12
+        snapshot = gentoolkit.load(group / run / "snapshots" / "step-00000006")
+        for name, value in snapshot.model.state_dict().items():
+            assert torch.equal(value, together[f"ema/denoiser/{name}"])
 
 
 def test_a_signal_to_one_process_stops_both_after_a_committed_step(group: Path) -> None:

@@ -134,6 +134,7 @@ def main(folder: Path) -> None:
     train(tiny.recipe("ddgan", folder / "resumed", precision="fp64"), quiet=True)  # begun by one process
     train(tiny.tuned(folder / "tuned", folder / "source", steps=4), quiet=True)
     train(tiny.tuned(folder / "tuned", folder / "source"), quiet=True)
+    train(tiny.tuned(folder / "tuned-fsdp", folder / "source", parallel="fsdp"), quiet=True)
 
     shared(folder / "shared")
     not_finite(folder)
