@@ -40,6 +40,7 @@ from gentoolkit.interop.ddgan_layout import discriminator_layout, generator_layo
 from gentoolkit.interop.ddgan_run import fill
 from gentoolkit.interop.ddgan_weights import discriminator_state, generator_state
 from gentoolkit.interop.tensor_file import TensorFile
+from gentoolkit.recipe.parallelism import Parallelism
 
 SIZE, NZ, GAMMA, EVERY, DECAY = 32, 100, 0.02, 15, 0.9999
 G = {"width": 128, "mults": (1, 2, 2, 2), "blocks": 2, "attention": (1,), "zemb": 256, "linears": 5}
@@ -69,7 +70,7 @@ class Ours:
         recipe = {**RECIPE, "training": {"steps": 1000, "batch_size": batch}}
         loaded = recipes.load(recipe)
         assembly, world = assemble(loaded.recipe, loaded.facts, load_reference), World(0, 1, torch.device("cpu"))
-        self.nets = Nets(assembly.plan, world, torch.float32)
+        self.nets = Nets(assembly.plan, world, torch.float32, Parallelism("none"))
         for name, state in states.items():
             fill(self.nets.modules[name], state)
         self.process, self.moments = assembly.model.process, Moments(4, world)

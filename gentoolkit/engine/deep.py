@@ -19,8 +19,8 @@ from gentoolkit.recipe import Loaded, Problem, RecipeError
 from gentoolkit.recipe.check import all_parts
 from gentoolkit.registry import Component, GentoolError
 
+from .blocks import recompute
 from .ghosts import UNKNOWABLE, GhostNets, Ghosts
-from .layout import prepare
 from .loop import DTYPES
 from .meter import Meter
 from .plan_text import plan_lines
@@ -110,7 +110,9 @@ def deep_check(loaded: Loaded) -> DeepReport:
     except Exception as error:
         raise misfit(error, loaded, [], ghosts.building, "cannot be built at its real size") from error
     plan, world = assembly.plan, World(0, 1, torch.device("cpu"))
-    prepare(plan, recipe.training, world.device)
+    if recipe.training.activation_checkpointing:
+        for net in plan.nets:
+            recompute(net.module)
     with ghosts.mode:
         nets = GhostNets(plan, ghosts.dtype)
         players = [Player(u, nets, facts, world, recipe.training.precision, None) for u in plan.updates]

@@ -26,7 +26,7 @@ from .guard import Guard, not_finite
 from .journal import Journal
 from .meters import Meters
 from .moments import Moments
-from .players import Nets, Player
+from .players import Nets, players
 from .programs import Programs
 from .sampling import draw_together
 from .saver import Saver
@@ -79,8 +79,7 @@ class Loop:
         self.averages = averages(recipe, self.plan, self.nets.modules, self.nets.hollows)
         refusal = "its weights lie in shards" if parallel.sharded else ""
         self.programs = Programs(training.compile, training.precision, world, training.deterministic, refusal)
-        shared = (self.nets, facts, world, training.precision, training.clip, self.programs)
-        self.players = {u.name: Player(u, *shared) for u in self.plan.updates}
+        self.players = players(self.plan, self.nets, facts, world, training, self.programs)
         self.guard = Guard(training.non_finite, training.max_non_finite, world)
         self.moments = Moments(facts.steps, world)
         optimizers = {u.name: u.optimizer.name for u in self.plan.updates}

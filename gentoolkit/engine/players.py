@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gentoolkit.components.methods import Batch, Plan, Terms, Update
 from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.parallelism import Parallelism
+from gentoolkit.recipe.tree import Training
 from gentoolkit.registry import Facts
 
 from .average import hollow
@@ -183,3 +184,8 @@ def keep(buffers: Iterable[Tensor], before: Iterable[Tensor], held: Tensor) -> N
     """Put back what buffers were before a step that is held back, without waiting to know whether it is."""
     for buffer, old in zip(buffers, before, strict=True):
         buffer.copy_(torch.where(held, old, buffer))
+
+
+def players(plan: Plan, nets: Nets, facts: Facts, world: World, training: Training, programs: Programs) -> dict[str, Player]:
+    """The players of a plan, by update."""
+    return {u.name: Player(u, nets, facts, world, training.precision, training.clip, programs) for u in plan.updates}

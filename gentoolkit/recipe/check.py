@@ -158,7 +158,10 @@ class Check:
             said = f"a micro-batch of {micro} does not divide the batch"
             instead = "micro_batch = " + " or ".join(map(str, near))
             self.problem(("training", "micro_batch"), said, f"it must divide {each}", instead)
-        self.facts = self.facts.with_({"training_steps": training.steps, "batch": max(1, min(micro or share, max(share, 1)))})
+        seen = max(1, min(micro or share, max(share, 1)))
+        self.facts = self.facts.with_(
+            {"training_steps": training.steps, "batch": seen, "batch_size": max(1, size), "processes": n}
+        )
 
     def averages(self, ema: Any) -> None:
         """Each average forgets in one way, and has a name that `--weights` can tell from the others."""

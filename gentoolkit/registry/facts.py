@@ -53,6 +53,10 @@ class Facts:
     """Whether the denoiser takes times off the training grid."""
     batch: int = 64
     """Samples that one device sees at once (the micro-batch)."""
+    batch_size: int | None = None
+    """Samples per optimisation step over all devices and micro-batches; None where nothing is known but `batch`."""
+    processes: int = 1
+    """Number of devices that share them."""
     training_steps: int = 1000
     """Optimisation steps of the run."""
     more: Mapping[str, Any] = {}

@@ -60,12 +60,18 @@ class TimeConv(Discriminator):
     def check(self, facts: Facts) -> Iterable[Complaint]:
         """Image size against the halvings, the device's batch against the group."""
         yield from self._sizes(facts)
-        group = min(self.stddev_group, facts.batch)
-        if facts.batch % group:
+        whole = facts.batch_size or facts.batch
+        if facts.batch % min(self.stddev_group, whole):
             yield (
                 "stddev_group",
                 f"a device sees {facts.batch} samples at once, which groups of {self.stddev_group} do not divide",
                 f"a batch per device (training.micro_batch, if set) that {self.stddev_group} divides",
+            )
+        elif self.stddev_layout == "reference" and facts.batch * facts.processes < whole:
+            yield (
+                "stddev_layout",
+                "every micro-batch would have groups of its own, so that its size would change the result",
+                'stddev_layout = "contiguous", or no training.micro_batch',
             )
         if self.embedding % 2:
             yield "embedding", f"{self.embedding} is odd; sines and cosines come in pairs", f"embedding = {self.embedding + 1}"
