@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .engine.check import check
     from .engine.train import Outcome, train
     from .engine.trained import TrainedRun, load
+    from .engine.upkeep import checkpoints
+    from .engine.upkeep import prune as prune_checkpoints
     from .evaluation.evaluate import evaluate
     from .interop.export import export
     from .recipe import Loaded
@@ -30,6 +32,7 @@ _WHERE = {
     "RunRef": "registry",
     "TrainedRun": "engine.trained",
     "check": "engine.check",
+    "checkpoints": "engine.upkeep",
     "check_data": "components.data.looking:survey",
     "component": "registry",
     "evaluate": "evaluation.evaluate",
@@ -38,6 +41,7 @@ _WHERE = {
     "load": "engine.trained",
     "opt": "registry",
     "pack_data": "components.data.packing:pack",
+    "prune_checkpoints": "engine.upkeep:prune",
     "train": "engine.train",
 }
 
@@ -51,6 +55,7 @@ __all__ = [
     "TrainedRun",
     "check",
     "check_data",
+    "checkpoints",
     "component",
     "evaluate",
     "export",
@@ -58,6 +63,7 @@ __all__ = [
     "load",
     "opt",
     "pack_data",
+    "prune_checkpoints",
     "train",
 ]
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Measure a run.",
     "export": "Write a run's model into a folder to be given away.",
     "import": "Make a run folder of released weights.",
+    "ckpt": "List, verify or prune a run's checkpoints.",
     "check": "Say whether a recipe's parts fit, without starting anything.",
     "data": "Pack images for quick reading, or look a source over.",
     "components": "List what a recipe may name.",

@@ -105,6 +105,14 @@ def newest(place: str | Path | Store) -> tuple[Checkpoint | None, dict[Checkpoin
     return None, refused
 
 
+def recipe_of(checkpoint: Checkpoint) -> str:
+    """Which recipe a committed checkpoint was trained with, as a `run_id`; empty if it does not say or cannot be read."""
+    try:
+        return str(json.loads(checkpoint.commit()).get("recipe", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
 def withdraw(checkpoint: Checkpoint) -> None:
     """Take the commit of a damaged checkpoint back, so that it never again counts as one of the newest."""
     try:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
 from typing import Any
 
+from gentoolkit.registry import GentoolError
+
+from . import faults
 from .meters import counted_seconds
 from .whole import write_whole
 
@@ -37,12 +41,24 @@ class Journal:
         self._open(step)
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append one line."""
-        self._file.write(json.dumps(_finite(line)) + "\n")
+        """Append one line.
+
+        Raises:
+            GentoolError: it cannot be written.
+        """
+        try:
+            with faults.point("line"):
+                self._file.write(json.dumps(_finite(line)) + "\n")
+        except OSError as error:
+            raise GentoolError(
+                f"{self._file.name} cannot be written: {error.strerror}; "
+                "once it can, the same command goes on from the newest checkpoint"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a line that could not be written, and was said
+            self._file.close()
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ class Saver:
     """
 
     def __init__(self, store: Store, world: World, training: Training, about: Mapping[str, Any]) -> None:
-        self.store, self.world, self.training, self.about = store, world, training, about
+        self.store, self.world, self.training, self.about = store, world, training, dict(about)
         self.protected: set[int] = set()
         """Steps whose checkpoints are never deleted."""
         # Its own group: a collective of the thread must not meet one of the loop's.

@@ -111,6 +111,7 @@ def train(
 
         parallel = shared(recipe.training.parallel, here)
         loop = Loop(recipe, facts, assembly, sampler, data, here, parallel, store, where)
+        loop.saver.about["recipe"] = loaded.run_id
         stack.callback(loop.saver.close)
         start, refused = loop.restore()
         steps = recipe.training.steps
@@ -194,10 +195,18 @@ def compare(loaded: recipes.Loaded, where: Path, store: Store, allow_change: boo
     Raises:
         GentoolError: with the differences.
     """
-    if not checkpoints.committed(store):
+    there = checkpoints.committed(store)
+    if not there:
         return
     if resume == "never":
         raise GentoolError(f'{where} already has checkpoints and training.resume = "never"; choose another run.name')
+    if not (where / folder.RECIPE).is_file():  # the checkpoints outlived the folder, or the machine
+        if not allow_change and checkpoints.recipe_of(there[0]) not in ("", loaded.run_id):
+            raise GentoolError(
+                f"{store} holds checkpoints of another recipe; give this run another run.checkpoints, "
+                "or pass --allow-change to go on from them"
+            )
+        return
     changes = [d for d in recipes.differences(recipes.load(where), loaded) if d.change]
     if changes and not allow_change:
         listed = "\n".join(f"  {change}" for change in changes)
