@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from gentoolkit.components.methods import Plan, Terms, Update
 from gentoolkit.recipe import Loaded, Problem, RecipeError
 from gentoolkit.recipe.check import all_parts
+from gentoolkit.recipe.parallelism import parallelism
 from gentoolkit.registry import Component, GentoolError
 
 from .blocks import recompute
 from .ghosts import UNKNOWABLE, GhostNets, Ghosts
+from .held import gathered, held, size, state_of
 from .loop import DTYPES
 from .meter import Meter
 from .plan_text import plan_lines
@@ -46,6 +48,8 @@ class Cost:
     """Floating-point operations of one optimisation step over the global batch, forward and backward, repeats included."""
     working: int
     """Most bytes alive at once on a device in loss and backward, gradients among them, weights not."""
+    gathered: int = 0
+    """Bytes of weights that lie in shards and are whole for the moment."""
 
 
 @frozen
@@ -65,6 +69,8 @@ class DeepReport:
     """Samples that a device sees at once."""
     steps: int
     precision: str
+    parallel: str
+    """How the processes share the weights, in words; empty for one process."""
     more: tuple[tuple[str, tuple[str, ...]], ...]
     """(part, lines) of components that have something to add."""
     idle: tuple[str, ...]
@@ -78,13 +84,18 @@ class DeepReport:
 
     @property
     def working(self) -> int:
-        """The largest of the updates' working memories, bytes."""
-        return max(c.working for c in self.costs)
+        """The working memory of the costliest update, bytes."""
+        return self.peak.working
+
+    @property
+    def peak(self) -> Cost:
+        """The update, and its terms, that take most memory."""
+        return max(self.costs, key=lambda c: c.working + c.gathered)
 
     @property
     def memory(self) -> int:
         """The estimate for a device, bytes."""
-        return self.weights + self.averages + self.optimizers + self.working
+        return self.weights + self.averages + self.optimizers + self.working + self.peak.gathered
 
     def __str__(self) -> str:
         from .deep_text import text
@@ -113,15 +124,17 @@ def deep_check(loaded: Loaded) -> DeepReport:
     if recipe.training.activation_checkpointing:
         for net in plan.nets:
             recompute(net.module)
+    parallel = parallelism(recipe.training.parallel, loaded.nproc)
+    shards = parallel.shards
     with ghosts.mode:
         nets = GhostNets(plan, ghosts.dtype)
         players = [Player(u, nets, facts, world, recipe.training.precision, None) for u in plan.updates]
         reached: set[str] = set()
-        costs = tuple(run(players, nets, ghosts, loaded, reached))
-        weights = sum(held(m) for m in (*nets.modules.values(), *nets.running.values()))
-        averages = (1 + len(recipe.ema.more)) * sum(held(nets.modules[n.name]) for n in plan.nets if n.ema)
+        costs = tuple(run(players, nets, ghosts, loaded, reached, shards))
+        weights = sum(held(m, shards) for m in nets.modules.values()) + sum(held(m) for m in nets.running.values())
+        averages = (1 + len(recipe.ema.more)) * sum(held(nets.modules[n.name], shards) for n in plan.nets if n.ema)
         idle = tuple(key for p in players for key, _ in p.named if key not in reached)
-        optimizers = sum(state_of(player) for player in players)
+        optimizers = sum(state_of(player, shards) for player in players)
     more = []
     for component, _ in ghosts.built:
         if lines := tuple(component.deep_report(facts, assembly.parts)):
@@ -136,13 +149,16 @@ def deep_check(loaded: Loaded) -> DeepReport:
         batch=facts.batch,
         steps=recipe.training.steps,
         precision=recipe.training.precision,
+        parallel=str(parallel) if loaded.nproc > 1 else "",
         more=tuple(more),
         idle=idle,
         seconds=time.monotonic() - started,
     )
 
 
-def run(players: list[Player], nets: GhostNets, ghosts: Ghosts, loaded: Loaded, reached: set[str]) -> Iterator[Cost]:
+def run(
+    players: list[Player], nets: GhostNets, ghosts: Ghosts, loaded: Loaded, reached: set[str], shards: int
+) -> Iterator[Cost]:
     """Loss and backward of every update under every set of active terms, in the order of a step; adds the names of weights that
     get a gradient to `reached`."""
     training, facts = loaded.recipe.training, loaded.facts
@@ -155,6 +171,8 @@ def run(players: list[Player], nets: GhostNets, ghosts: Ghosts, loaded: Loaded, 
                 weight.grad = torch.empty_like(weight)
     for player in players:
         update = player.update
+        own = {id(w) for w in player.weights}
+        waiting = size({id(w): w for p in players for w in p.weights if id(w) not in own}.values())
         for (step, active), share in term_sets(plan, update, training.steps):
             nets.train_only(update.trains)
             player.optimizer.zero_grad(set_to_none=True)
@@ -173,7 +191,10 @@ def run(players: list[Player], nets: GhostNets, ghosts: Ghosts, loaded: Loaded, 
             names = tuple(t.name for t in update.terms if t.name in active)
             reached.update(key for key, w in player.named if w.grad is not None)
             del terms
-            yield Cost(update.name, names, share, flops, meter.peak)
+            second_order = any(t.second_order for t in update.terms if t.name in active)
+            whole = sum(gathered(m, shards, second_order) for m in nets.modules.values())
+            # Gradients of the other players wait in shards; the player's own are whole until the last backward reduces them.
+            yield Cost(update.name, names, share, flops, meter.peak - waiting + -(-waiting // shards), whole)
 
 
 def term_sets(plan: Plan, update: Update, steps: int) -> list[tuple[tuple[int, frozenset[str]], float]]:
@@ -233,18 +254,3 @@ def misfit(
     label = f"{place}{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     notes = tuple(filter(None, (shapes, f"{'.'.join(keys)}, {origin}" if keys else "")))
     return RecipeError([Problem(f"{who} {said}", keys, None, label, notes)])
-
-
-def held(module: nn.Module) -> int:
-    """Bytes of a module's parameters and buffers."""
-    return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
-
-
-def state_of(player: Player) -> int:
-    """Bytes of an optimizer's state after a step."""
-    for weight in player.weights:
-        if weight.grad is None:
-            weight.grad = torch.empty_like(weight)
-    player.optimizer.step()
-    states = player.optimizer.state.values()
-    return sum(v.numel() * v.element_size() for state in states for v in state.values() if isinstance(v, Tensor))

@@ -16,17 +16,18 @@ def text(report: DeepReport) -> str:
         often = "" if cost.share == 1 else f"   in {cost.share:.3g} of the steps"
         lines.append(f"  {_what(cost.update, cost.terms):<{width}}  {_flops(cost.flops)}{often}")
     lines.append(f"  {'a step on average':<{width}}  {_flops(report.flops)},  {_flops(report.flops * report.steps)} in all")
-    lines.append(f"memory per device, estimated for {report.batch} samples at once in {report.precision}")
+    shared = f", {report.parallel}" if report.parallel else ""
+    lines.append(f"memory per device, estimated for {report.batch} samples at once in {report.precision}{shared}")
     rows = [
         ("parameters and buffers", report.weights),
         ("averages of weights", report.averages),
         ("optimizer states", report.optimizers),
         ("gradients and activations, at their peak", report.working),
+        *([("weights out of their shards at that time", report.peak.gathered)] if report.peak.gathered else []),
         ("together, without the libraries' own", report.memory),
     ]
     lines += [f"  {name:<42}  {_bytes(size)}" for name, size in rows]
-    peak = max(report.costs, key=lambda c: c.working)
-    lines.append(f"  the peak is in {_what(peak.update, peak.terms)}")
+    lines.append(f"  the peak is in {_what(report.peak.update, report.peak.terms)}")
     for part, more in report.more:
         lines += [part, *(f"  {line}" for line in more)]
     for name in report.idle:

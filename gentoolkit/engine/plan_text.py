@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from gentoolkit.components.methods import Update
+from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
 
@@ -25,13 +26,15 @@ def plan_lines(assembly: Assembly, recipe: Recipe, facts: Facts) -> list[str]:
     return lines
 
 
-def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World) -> str:
+def describe(assembly: Assembly, recipe: Recipe, facts: Facts, world: World, parallel: Parallelism) -> str:
     """The plan, and on what it runs."""
     lines, training = plan_lines(assembly, recipe, facts), recipe.training
     modules = [m for net in assembly.plan.nets for m in net.module.modules()]
     if world.size > 1 and any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules):
         lines.append("  note    dropout draws anew on another number of processes; everything else is the same")
-    processes = f"{world.size} processes" if world.size > 1 else "one process"
+    processes = str(parallel)
+    if parallel.why:
+        lines.append(f"  note    {parallel.why}")
     lines.append(
         f"  {training.steps:,} steps of {training.batch_size}, {training.precision}, {processes} on {world.device.type}"
     )

@@ -22,6 +22,7 @@ from .assemble import assemble, build
 from .console import Console
 from .deep import Unknowable, deep_check
 from .faults import point
+from .held import needed
 from .journal import Journal
 from .layout import prepare
 from .loop import DTYPES, Loop
@@ -37,7 +38,7 @@ from .trained import load_reference
 from .watchers import RunView, Watchers
 from .whole import write_whole
 from .world import world, world_size
-from .wrap import shared
+from .wrap import memory_of, shared
 
 FLOPS = "GENTOOL_STEP_FLOPS"
 """The environment variable in which a launcher hands the operations of an average step on."""
@@ -109,7 +110,8 @@ def train(
             stack.enter_context(folder.lock(where))
         here.barrier()
 
-        parallel = shared(recipe.training.parallel, here)
+        whole = needed(assembly.plan, 1 + len(recipe.ema.more), DTYPES[recipe.training.precision])
+        parallel = shared(recipe.training.parallel, here, whole, memory_of(here.device))
         loop = Loop(recipe, facts, assembly, sampler, data, here, parallel, store, where)
         loop.saver.about["recipe"] = loaded.run_id
         stack.callback(loop.saver.close)
@@ -136,7 +138,7 @@ def train(
         if start == steps:
             console.say(f"{where} has done its {steps} steps; raise training.steps to go on")
             return Outcome(where, start, DONE, bool(recipe.metrics), start)
-        console.say(describe(assembly, recipe, facts, here))
+        console.say(describe(assembly, recipe, facts, here, parallel))
         if start:
             console.say(f"going on from step {start} of {steps}")
 

@@ -25,6 +25,9 @@ from .blocks import blocks_of
 from .shell import Shell
 from .world import World
 
+ROOM = 0.8
+"""Share of a device's memory that weights, gradients, optimizer states and averages may take; activations need the rest."""
+
 
 class Wrap:
     """A net in its shell; on one process, that is all.
@@ -167,8 +170,14 @@ def clip(tensors: list[Tensor], largest: float, norm: Tensor) -> None:
     torch._foreach_mul_([local(t) for t in tensors], (largest / (norm + 1e-6)).clamp(max=1))
 
 
-def shared(said: str, world: World) -> Parallelism:
+def shared(said: str, world: World, whole: int, memory: int | None) -> Parallelism:
     """What `training.parallel` means for the processes that there are.
+
+    Args:
+        said: what the recipe says.
+        world: this process; all must call it.
+        whole: bytes of weights, gradients, optimizer states and averages, if each process had all of them.
+        memory: of this process's device, bytes; None where that is no limit.
 
     Raises:
         GentoolError: it is meant for another number of them.
@@ -179,4 +188,14 @@ def shared(said: str, world: World) -> Parallelism:
         raise GentoolError(f"training.parallel: {error.args[0]}") from None
     if world.size == 1 and said.startswith("hsdp:"):
         raise GentoolError(f'training.parallel = "{said}" is for several processes (--nproc), and this is one; write "auto"')
+    if said == "auto" and world.size > 1 and world.agree(int(memory is not None and whole > ROOM * memory)):
+        why = (
+            f"fsdp, since weights, gradients, Adam and averages take {whole / 2**30:,.1f} GiB; a device has too little for all"
+        )
+        return Parallelism("fsdp", 1, world.size, why)
     return found
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Bytes of a CUDA device; None on a CPU."""
+    return int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else None

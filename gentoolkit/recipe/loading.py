@@ -50,6 +50,8 @@ class Loaded:
     exported: Exported | None
     """The exported model that it was loaded from, compared with its manifest."""
     values: dict[Keys, Value] = field(repr=False)
+    nproc: int = 1
+    """Processes that it was checked for."""
     deep: Any = None
     """The `DeepReport` of `gentoolkit.check(..., deep=True)`."""
 
@@ -138,6 +140,7 @@ def _load(tree: Table, path: Path | None, home: Path | None, nproc: int, files: 
         local=local,
         exported=None,
         values=values,
+        nproc=nproc,
     )
 
 

@@ -18,6 +18,15 @@ class Parallelism:
     """`none`, `ddp`, `fsdp` or `hsdp`."""
     replicas: int = 1
     shards: int = 1
+    why: str = ""
+    """Why it was chosen, where that was not asked for."""
+
+    def __str__(self) -> str:
+        if self.kind == "hsdp":
+            return f"{self.processes} processes in {self.replicas} replicas of {self.shards} shards (hsdp)"
+        if self.kind == "fsdp":
+            return f"{self.processes} processes with the weights in {self.shards} shards (fsdp)"
+        return f"{self.processes} processes with all weights each (ddp)" if self.kind == "ddp" else "one process"
 
     @property
     def processes(self) -> int:

@@ -71,6 +71,28 @@ def test_a_fine_tuned_run_with_several_averages_and_its_snapshot(group: Path, tm
             assert torch.equal(value, together[f"ema/denoiser/{name}"])
 
 
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+@pytest.mark.parametrize("method", ["ddgan", "cvae", "ddpm"])
+def test_a_run_of_several_processes_that_was_broken_off_ends_as_one_that_was_not(
+    group: Path, method: str, parallel: str
+) -> None:
+    (_, straight), (_, broken) = (tiny.state(group / f"{method}-{parallel}-{how}") for how in ("straight", "broken"))
+    assert tiny.identical(straight, broken)
+
+
+@pytest.mark.parametrize("method", ["ddgan", "cvae", "ddpm"])
+def test_weights_in_shards_take_the_same_steps(group: Path, tmp_path: Path, method: str) -> None:
+    train(tiny.recipe(method, tmp_path / "one", precision="fp64"), quiet=True)
+    assert tiny.largest_difference(tiny.state(group / f"{method}-2-fsdp")[1], tiny.state(tmp_path / "one")[1]) < 1e-12
+
+
+def test_a_run_may_change_its_parallelism_at_a_checkpoint(group: Path, tmp_path: Path) -> None:
+    train(tiny.recipe("ddgan", tmp_path / "one", precision="fp64"), quiet=True)
+    step, changed = tiny.state(group / "changed")
+    assert step == 6
+    assert tiny.largest_difference(changed, tiny.state(tmp_path / "one")[1]) < 1e-12
+
+
 def test_a_signal_to_one_process_stops_both_after_a_committed_step(group: Path) -> None:
     said, why = (group / "stopped.txt").read_text().split()
     step = int(said)

@@ -34,6 +34,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "cvae": {"use": "cvae", "encoder": MLP, "decoder_std": 0.1, "kl_warmup": 3},
     "ddpm": {"use": "ddpm"},
 }
+BLOCKS: dict[str, dict[str, Any]] = {
+    "ncsnpp": {"use": "ncsnpp", "width": 4, "mults": [1, 2], "blocks": 1},
+    "dit": {"use": "dit", "hidden": 8, "depth": 2, "heads": 2, "patch": 4},
+}
+"""Networks that name their blocks, in a property and as submodules."""
 
 
 def recipe(method: str, folder: Path, **training: Any) -> dict[str, Any]:
@@ -51,6 +56,14 @@ def recipe(method: str, folder: Path, **training: Any) -> dict[str, Any]:
         "observers": {},
         "run": {"name": method, "folder": str(folder)},
     }
+
+
+def pictures(denoiser: str, folder: Path, **training: Any) -> dict[str, Any]:
+    """A ddgan of real networks, which name their blocks, on 8x8 digits: 3 steps of 8, r1 in the first and third."""
+    table = recipe("ddgan", folder, **{"steps": 3, "precision": "fp64", **training})
+    judge = {"use": "conv", "width": 4, "mults": [1, 2]}
+    model = {**table["model"], "denoiser": BLOCKS[denoiser]}
+    return {**table, "data": "digits", "model": model, "method": {**table["method"], "discriminator": judge}}
 
 
 def watched(folder: Path, **training: Any) -> dict[str, Any]:

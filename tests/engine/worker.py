@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -90,6 +91,24 @@ def not_finite(folder: Path) -> None:
         assert code == (70 if how == "stop" else 0), (how, code)
 
 
+def parallelisms(folder: Path) -> None:
+    """Runs under ddp and fsdp, straight and broken off after three steps; one that changes from one to the other."""
+
+    def run(method: str, name: str, **training: Any) -> None:
+        table = tiny.recipe(method, folder / name, checkpoint_every=100, **training)  # one at the end alone
+        train(table, quiet=True, deep=False)
+
+    for method in ("ddgan", "cvae", "ddpm"):
+        for parallel in ("ddp", "fsdp"):
+            name = f"{method}-{parallel}"
+            run(method, f"{name}-straight", parallel=parallel, clip=0.5)
+            run(method, f"{name}-broken", parallel=parallel, clip=0.5, steps=3)
+            run(method, f"{name}-broken", parallel=parallel, clip=0.5)
+        run(method, f"{method}-2-fsdp", precision="fp64", parallel="fsdp", micro_batch=2)
+    for steps, parallel in ((2, "ddp"), (4, "fsdp"), (6, "ddp")):
+        run("ddgan", "changed", precision="fp64", parallel=parallel, steps=steps)
+
+
 def stop_soon() -> None:
     """Send this process a SIGTERM some steps after the loop has begun to listen for one."""
     while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
@@ -128,6 +147,7 @@ def main(folder: Path) -> None:
     """All cases."""
     dist.init_process_group("gloo")
     second_order(folder)
+    parallelisms(folder)
     for method in tiny.METHODS:
         train(tiny.recipe(method, folder / f"{method}-2", precision="fp64"), quiet=True)
         train(tiny.recipe(method, folder / f"{method}-2-micro", precision="fp64", micro_batch=2), quiet=True)
