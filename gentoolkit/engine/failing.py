@@ -6,12 +6,12 @@ of the same step that came before it were taken. Where updates are left out, the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .console import Console
 from .guard import DUMPS, Diverged, Event, Rewind
-from .journal import Journal
-from .meters import Meters
+from .onlookers import Onlookers
+from .stopping import Stop
 from .store import Store
 from .writing import write
 
@@ -52,18 +52,19 @@ def failed(loop: Loop, event: Event, culprits: list[str], console: Console) -> N
         raise Rewind(event)
 
 
-def run(loop: Loop, start: int, journal: Journal | None, meters: Meters, **rest: Any) -> int:
+def run(loop: Loop, start: int, stop: Stop, onlookers: Onlookers) -> int:
     """`Loop.run`, and again from the newest checkpoint as often as the recipe goes back to it."""
     if start == 0 and loop.guard.how == "rewind":
         loop.saver.begin(0, loop.table(), {"not_finite": loop.guard.state()})
     while True:
         try:
-            return loop.run(start, journal=journal, meters=meters, **rest)
+            return loop.run(start, stop, onlookers)
         except Rewind as back:
             start = rewind(loop, back.event)
+            journal = onlookers.journal
             if journal is not None:
                 journal.rewind(start)
-            meters.rewind(start, journal.counted if journal is not None else 0.0)
+            onlookers.meters.rewind(start, journal.counted if journal is not None else 0.0)
 
 
 def rewind(loop: Loop, event: Event) -> int:

@@ -19,22 +19,18 @@ from gentoolkit.registry import Facts
 from . import checkpoints, learned
 from .assemble import Assembly
 from .average import averages
-from .console import Console
 from .failing import failed
 from .feed import Feed
 from .guard import Guard, not_finite
-from .journal import Journal
-from .meters import Meters
 from .moments import Moments
+from .onlookers import Onlookers
 from .players import Nets, players
 from .programs import Programs
 from .sampling import draw_together
 from .saver import Saver
 from .shares import shares
-from .snapshots import Snapshots
 from .stopping import DONE, RESUMABLE, Stop
 from .store import Store
-from .watchers import Watchers
 from .world import World
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
@@ -108,23 +104,15 @@ class Loop:
         """Everything that learning produced."""
         return learned.collect(self.nets, self.averages, list(self.players.values()))
 
-    def run(
-        self,
-        start: int,
-        stop: Stop,
-        journal: Journal | None,
-        console: Console,
-        watchers: Watchers,
-        meters: Meters,
-        snapshots: Snapshots,
-    ) -> int:
+    def run(self, start: int, stop: Stop, onlookers: Onlookers) -> int:
         """Train from step `start` on, and say how it ended: an exit code.
 
         Raises:
             Diverged, Rewind: a gradient was not finite.
             GentoolError: a checkpoint could not be written.
         """
-        training = self.recipe.training
+        training, watchers, meters = self.recipe.training, onlookers.watchers, onlookers.meters
+        snapshots, evaluations = onlookers.snapshots, onlookers.evaluations
         batches = max(u.repeat for u in self.plan.updates)
         feed = Feed(self.source, self.recipe, self.facts, self.world, batches, start, self.dtype, self.guard.again)
         watchers.call("run_started", step=start)
@@ -138,11 +126,13 @@ class Loop:
             if self.saver.failed:
                 stop.ask("save")
             leaving = stop.agreed() or last
+            looking = last or not leaving
+            measuring = looking and evaluations.due(done)
             shown, snapped = watchers.wants(done), snapshots.wants(done)
-            wanted = 0 if leaving and not last else max(shown, snapped)
+            wanted = max(shown, snapped) if looking else 0
             due = done % training.checkpoint_every == 0 or leaving
-            if due or done % training.log_every == 0:
-                self.log(done, journal, console, watchers, meters)
+            if due or measuring or done % training.log_every == 0:
+                self.log(done, onlookers)
             samples = None
             if wanted:
                 with meters.spending("sampling"):
@@ -152,6 +142,12 @@ class Loop:
             if snapped:
                 with meters.spending("saving"), self.averages["ema/denoiser"].whole() as model:
                     snapshots.take(done, model, samples)
+            if measuring:
+                with meters.spending("evaluating"), self.averages["ema/denoiser"].whole() as model:
+                    results = evaluations.measure(done, model, stop)
+                if results:
+                    watchers.call("evaluated", step=done, results=results)
+                due |= evaluations.best == done
             if due:
                 with meters.spending("saving"):
                     self.saver.begin(done, self.table(), {"not_finite": self.guard.state()})
@@ -175,7 +171,7 @@ class Loop:
         for name, average in self.averages.items():
             average.update(step, self.guard.held(name.rpartition("/")[2]))
 
-    def log(self, done: int, journal: Journal | None, console: Console, watchers: Watchers, meters: Meters) -> None:
+    def log(self, done: int, onlookers: Onlookers) -> None:
         """Write a line of the log; the only place where the loop waits for the device.
 
         Raises:
@@ -183,13 +179,13 @@ class Loop:
         """
         event = self.guard.read()
         means = self.moments.read()
-        line = {"step": done, **meters.read(done), **means, **self.guard.logs()}
-        if journal is not None:
-            journal.write(line)
+        line = {"step": done, **onlookers.meters.read(done), **means, **self.guard.logs()}
+        if onlookers.journal is not None:
+            onlookers.journal.write(line)
         if event is not None:
-            failed(self, event, not_finite(means), console)
-        console.logged(done, line)
-        watchers.call("step_ended", step=done, logs=line)
+            failed(self, event, not_finite(means), onlookers.console)
+        onlookers.console.logged(done, line)
+        onlookers.watchers.call("step_ended", step=done, logs=line)
 
     def samples(self, n: int, stop: Stop) -> Tensor | None:
         """The first `n` samples of seed 0 from the averaged weights, drawn by all processes: on the first one's CPU; None

@@ -21,12 +21,14 @@ from . import checkpoints, failing, folder
 from .assemble import assemble, build
 from .console import Console
 from .deep import Unknowable, deep_check
+from .evaluations import Evaluations, configs_of
 from .faults import point
 from .held import needed
 from .journal import Journal
 from .layout import prepare
 from .loop import DTYPES, Loop
 from .meters import Meters
+from .onlookers import Onlookers
 from .peaks import peak
 from .plan_text import describe
 from .precision import settings
@@ -162,10 +164,16 @@ def train(
             folder.first_start(where) if here.first else None,
         )
         snapshots = Snapshots(loaded, where, here, loop.label_counts, console.warn)
+        there = {saved.step for saved in checkpoints.committed(store)}
+        metrics = {n: build(m, facts, assembly.parts, load_reference) for n, m in configs_of(recipe).items()}
+        evaluations = Evaluations(
+            recipe, facts, metrics, sampler, data, loop.label_counts, where, here, journal, loop.saver.protected
+        )
+        evaluations.remember({step for step in there if step <= start})
+        onlookers = Onlookers(journal, console, watchers, meters, snapshots, evaluations)
         with Stop(here, until, where / STOP_FILE) as stop:
             try:
-                rest = {"stop": stop, "console": console, "watchers": watchers, "snapshots": snapshots}
-                code = failing.run(loop, start, journal, meters, **rest)
+                code = failing.run(loop, start, stop, onlookers)
             except BaseException as error:
                 watchers.call("run_failed", step=loop.step, error=error)
                 raise

@@ -57,6 +57,7 @@ class Check:
             for kind in ("metrics", "observers"):
                 for name, one in getattr(recipe, kind).items():
                     self.part((kind, name), one)
+            self.evaluations(recipe.training, recipe.metrics)
         except (Missing, _Stop):
             pass
 
@@ -162,6 +163,23 @@ class Check:
         self.facts = self.facts.with_(
             {"training_steps": training.steps, "batch": seen, "batch_size": max(1, size), "processes": n}
         )
+
+    def evaluations(self, training: Any, metrics: Mapping[str, Any]) -> None:
+        """There is something to measure while the run goes on, and a best one can be told from it."""
+        looking = {name: metric for name, metric in metrics.items() if metric.samples}
+        if training.evaluate_every is not None and not looking:
+            said = "there is nothing to measure: no metric looks at samples"
+            self.problem(("training", "evaluate_every"), said, hint="a table such as [metrics.modes]")
+        if training.keep_best is None:
+            return
+        known = [f"{name}/{value}" for name, metric in looking.items() for value in type(metric).better]
+        if training.evaluate_every is None:
+            said = "without evaluate_every nothing is measured while the run goes on"
+            self.problem(("training", "keep_best"), said, hint="evaluate_every = 1000")
+        elif training.keep_best not in known:
+            said = "this names no value of which its metric says whether more or less of it is better"
+            hint = " or ".join(f'keep_best = "{name}"' for name in known)
+            self.problem(("training", "keep_best"), f"no best checkpoint can be told by '{training.keep_best}'", said, hint)
 
     def averages(self, ema: Any) -> None:
         """Each average forgets in one way, and has a name that `--weights` can tell from the others."""

@@ -27,8 +27,8 @@ HEADER = "# Every value of the run, with where it is from. This is a recipe: it 
 WITHOUT_EFFECT = frozenset(
     {
         *(("training", n) for n in ("log_every", "checkpoint_every", "keep", "keep_every", "async_checkpoints")),
-        *(("training", n) for n in ("snapshot_every", "resume", "workers", "device", "parallel")),
-        *(("training", n) for n in ("non_finite", "max_non_finite")),
+        *(("training", n) for n in ("snapshot_every", "evaluate_every", "keep_best", "resume", "workers")),
+        *(("training", n) for n in ("device", "parallel", "non_finite", "max_non_finite")),
         ("run", "name"),
         ("run", "folder"),
         ("run", "checkpoints"),

@@ -83,6 +83,10 @@ class Training:
     snapshot_every: int | None = opt(
         None, "steps between snapshots, models for people in snapshots/; the last step has one too", ge=1
     )
+    evaluate_every: int | None = opt(
+        None, "steps between measurements with the recipe's metrics; the last step has one too", ge=1
+    )
+    keep_best: str | None = opt(None, "METRIC/VALUE: the checkpoint at which it was best is kept, too")
     log_every: int = opt(50, "steps between lines of the log", ge=1)
     seed: int = opt(0, "every random number of the run follows from it", ge=0)
     resume: str = opt(
@@ -162,6 +166,6 @@ class Recipe:
     observers: dict[str, Observer] = opt(
         {"grid": {"use": "sample-grid"}, "loss_per_step": {"use": "loss-per-step"}}, "mirrors of the run"
     )
-    metrics: dict[str, Metric] = opt({}, "what `gentool evaluate` measures")
+    metrics: dict[str, Metric] = opt({}, "what `gentool evaluate` and `training.evaluate_every` measure")
     run: Run = opt(Run, "where the run lives")
     local: Local = opt(Local, "code of yours that is not a package")

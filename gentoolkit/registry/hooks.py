@@ -57,6 +57,11 @@ class Watching:
         same sample is followed over the run."""
 
     @hookspec
+    def evaluated(self, run: Any, step: int, results: Any) -> None:
+        """After the recipe's metrics were measured on the EMA weights (`training.evaluate_every`): `results` has one for each
+        metric, with `metric` (its name in the recipe), `values` by name, and the `protocol` under which they hold."""
+
+    @hookspec
     def checkpoint_saved(self, run: Any, step: int, folder: str) -> None:
         """After a checkpoint has been committed."""
 

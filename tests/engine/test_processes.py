@@ -150,6 +150,9 @@ def test_two_processes_draw_and_measure_what_one_does(group: Path, tmp_path: Pat
     for two_saw, one_saw in zip(chunks, expected, strict=True):
         assert len(two_saw) == len(one_saw)
         assert all(map(torch.equal, two_saw, one_saw)), "in the order of chunks"
-    (two,) = recorded(run / "results.jsonl")
+    *while_training, two = recorded(run / "results.jsonl")
+    assert [(r.step, r.metric) for r in while_training] == [(3, "mixture"), (3, "few"), (6, "mixture"), (6, "few")]
+    assert [c.step for c in checkpoints.committed(run / "checkpoints")] == [6, 3], "no sample is good: the first is the best"
+    assert while_training[2:] == gentoolkit.evaluate(run)
     (one,) = gentoolkit.evaluate(run, ["mixture"], seed=1)
     assert one == two

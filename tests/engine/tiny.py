@@ -67,8 +67,8 @@ def pictures(denoiser: str, folder: Path, **training: Any) -> dict[str, Any]:
 
 
 def watched(folder: Path, **training: Any) -> dict[str, Any]:
-    """A run with pictures after steps 2, 4 and 6 and with metrics; its samples come in several chunks of unequal size."""
-    table = recipe("ddgan", folder, **training)
+    """A run with pictures after steps 2, 4 and 6 and metrics after 3 and 6; its samples come in unequal chunks."""
+    table = recipe("ddgan", folder, evaluate_every=3, keep=1, keep_best="few/high_quality", **training)
     table["observers"] = {"grid": {"use": "sample-grid", "every": 2, "samples": 21}}
     table["metrics"] = {"mixture": {"use": "mixture", "samples": 43}, "few": {"use": "mixture", "samples": 9}}
     return table

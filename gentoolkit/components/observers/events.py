@@ -32,6 +32,13 @@ class Events:
                     self.writer.add_scalar(f"{term} per t/{t}", value, step)
 
     @hookimpl
+    def evaluated(self, run: Any, step: int, results: Any) -> None:
+        """Write what the metrics gave."""
+        for result in results:
+            for name, value in result.values.items():
+                self.writer.add_scalar(f"metrics/{result.metric}/{name}", value, step)
+
+    @hookimpl
     def run_ended(self, run: Any, step: int) -> None:
         """Close the event file."""
         self.writer.close()
