@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from .engine.trained import TrainedRun, load
     from .engine.upkeep import checkpoints
     from .engine.upkeep import prune as prune_checkpoints
+    from .evaluation.comparison import compare_runs
     from .evaluation.evaluate import evaluate
+    from .evaluation.runs import runs
     from .interop.export import export
     from .recipe import Loaded
     from .registry import Component, Facts, GentoolError, RunRef, component, hookimpl, opt
@@ -34,6 +36,7 @@ _WHERE = {
     "check": "engine.check",
     "checkpoints": "engine.upkeep",
     "check_data": "components.data.looking:survey",
+    "compare_runs": "evaluation.comparison",
     "component": "registry",
     "evaluate": "evaluation.evaluate",
     "export": "interop.export",
@@ -42,6 +45,7 @@ _WHERE = {
     "opt": "registry",
     "pack_data": "components.data.packing:pack",
     "prune_checkpoints": "engine.upkeep:prune",
+    "runs": "evaluation.runs",
     "train": "engine.train",
 }
 
@@ -56,6 +60,7 @@ __all__ = [
     "check",
     "check_data",
     "checkpoints",
+    "compare_runs",
     "component",
     "evaluate",
     "export",
@@ -64,6 +69,7 @@ __all__ = [
     "opt",
     "pack_data",
     "prune_checkpoints",
+    "runs",
     "train",
 ]
 

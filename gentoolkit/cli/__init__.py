@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "Train a recipe.",
     "sample": "Draw samples from a run.",
     "evaluate": "Measure a run.",
+    "runs": "List runs, or compare them.",
     "export": "Write a run's model into a folder to be given away.",
     "import": "Make a run folder of released weights.",
     "ckpt": "List, verify or prune a run's checkpoints.",

@@ -118,6 +118,27 @@ def record_start(folder: Path, started_at: int, world_size: int, device: str) ->
     write_whole(path, json.dumps(starts, indent=1))
 
 
+def record_end(folder: Path, step: int, how: str, reason: str = "") -> None:
+    """Add to the newest start in `environment.json` how it ended: `finished`, `stopped` or `failed`. Where that cannot be
+    written, as on a full disk, it is left out."""
+    path = folder / ENVIRONMENT
+    try:
+        starts = json.loads(path.read_text())
+        starts[-1]["end"] = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "step": step, "how": how, "reason": reason}
+        write_whole(path, json.dumps(starts, indent=1))
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+
+
+def last_end(folder: Path) -> tuple[str, str] | None:
+    """(how, why) the newest start of a run ended; None where it did not say so."""
+    try:
+        end = json.loads((folder / ENVIRONMENT).read_text())[-1]["end"]
+        return str(end["how"]), str(end["reason"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
 def first_start(folder: Path) -> float | None:
     """When a run was started first, in seconds since 1970; None where no record tells."""
     try:

@@ -176,7 +176,11 @@ def train(
                 code = failing.run(loop, start, stop, onlookers)
             except BaseException as error:
                 watchers.call("run_failed", step=loop.step, error=error)
+                if here.first:
+                    folder.record_end(where, loop.step, "failed", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
                 raise
+            if here.first:
+                folder.record_end(where, loop.step + 1, "finished" if code == DONE else "stopped")
             if code == RESUMABLE:
                 stop.obeyed()
         return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start, stop.why if code == RESUMABLE else "")

@@ -1,0 +1,102 @@
+"""`gentool runs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from .ckpt import size
+
+
+@click.group()
+def command() -> None:
+    """List runs, or compare them."""
+
+
+@command.command()
+@click.argument("folder", default="runs")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ls(folder: str, as_json: bool) -> None:
+    """List the runs in FOLDER, the last written first: how far each is, and whether it goes on."""
+    from attrs import asdict
+
+    from gentoolkit.evaluation.runs import runs
+
+    found = runs(folder)
+    if as_json:
+        click.echo(json.dumps([asdict(run) for run in found], indent=1))
+        return
+    if not found:
+        click.echo(f"{folder} has no runs yet")
+        return
+    rows = []
+    for run in found:
+        loss = f"{run.loss[0]} {run.loss[1]:.4g}" if run.loss else ""
+        steps = "" if run.steps is None else f"{run.step or 0:,}/{run.steps:,}"
+        state = f"{run.state}: {run.reason}" if run.reason else run.state
+        rate = "" if run.rate is None else f"{run.rate:,.0f}"
+        rows.append((run.folder, run.recipe, steps, state, loss, rate, _age(run.age), size(run.size)))
+    _table(("run", "recipe", "step", "state", "last loss", "per s", "age", "size"), rows)
+
+
+@command.command()
+@click.argument("runs", nargs=-1, metavar="RUN RUN...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(runs: tuple[str, ...], as_json: bool) -> None:
+    """Compare two or more RUNs: recipes, the last logged numbers, and results; a row of results has one protocol."""
+    from attrs import asdict
+
+    from gentoolkit.evaluation.comparison import compare_runs
+
+    found = compare_runs(runs)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=1, default=str))
+        return
+    if not found.recipe:
+        click.echo("the recipes do not differ\n")
+    for title, table in (
+        ("recipe", found.recipe),
+        ("last logged", found.logged),
+        *((f"protocol {protocol}", values) for protocol, values in found.results.items()),
+    ):
+        if table:
+            click.secho(title, bold=True)
+            _table(("", *found.runs), [(name, *map(_value, values)) for name, values in table.items()])
+            click.echo()
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns: a table on a terminal, plain text elsewhere."""
+    from gentoolkit.engine.console import on_a_terminal
+
+    if on_a_terminal():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*head, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+        return
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, *rows):
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"
