@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .components.data.looking import survey as check_data
     from .components.data.packing import pack as pack_data
     from .engine.check import check
+    from .engine.posthoc import synthesize
     from .engine.train import Outcome, train
     from .engine.trained import TrainedRun, load
     from .engine.upkeep import checkpoints
@@ -46,6 +47,7 @@ _WHERE = {
     "pack_data": "components.data.packing:pack",
     "prune_checkpoints": "engine.upkeep:prune",
     "runs": "evaluation.runs",
+    "synthesize": "engine.posthoc",
     "train": "engine.train",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "pack_data",
     "prune_checkpoints",
     "runs",
+    "synthesize",
     "train",
 ]
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Measure a run.",
     "runs": "List runs, or compare them.",
     "export": "Write a run's model into a folder to be given away.",
+    "average": "Combine a run's snapshots into an average of another width.",
     "import": "Make a run folder of released weights.",
     "ckpt": "List, verify or prune a run's checkpoints.",
     "check": "Say whether a recipe's parts fit, without starting anything.",

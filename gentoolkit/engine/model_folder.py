@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gentoolkit.recipe import Loaded
 from gentoolkit.recipe.exported import CARD, FORMAT, MANIFEST, WEIGHTS
+from gentoolkit.registry import GentoolError
 
 from .folder import DATA, ORIGIN, versions
 from .whole import digest
@@ -37,6 +38,20 @@ class Model:
     """How often each class occurs in the data, where the model is conditioned on it."""
     run: Path
     """The run's folder."""
+
+
+def new_folder(out: str | Path) -> Path:
+    """A folder that a model can be written into.
+
+    Raises:
+        GentoolError: it is there already, or its parent is not.
+    """
+    target = Path(out)
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
+        raise GentoolError(f"{target} is there already; a model is exported into a new folder")
+    if not target.absolute().parent.is_dir():
+        raise GentoolError(f"the folder {target.absolute().parent} does not exist")
+    return target
 
 
 def write_model(

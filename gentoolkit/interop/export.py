@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gentoolkit.engine.card import card
-from gentoolkit.engine.model_folder import Model, write_model
+from gentoolkit.engine.model_folder import Model, new_folder, write_model
 from gentoolkit.engine.trained import TrainedRun, load
 from gentoolkit.registry import GentoolError
 
@@ -21,13 +21,9 @@ def export(run: TrainedRun | str | Path, out: str | Path) -> Path:
         GentoolError: the run cannot be loaded, or the folder not be written.
     """
     trained = run if isinstance(run, TrainedRun) else load(run, device="cpu")
-    target = Path(out)
     if trained.exported is not None:
         raise GentoolError(f"{trained.folder} is an exported model already; copy the folder")
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
-        raise GentoolError(f"{target} is there already; a model is exported into a new folder")
-    if not target.absolute().parent.is_dir():
-        raise GentoolError(f"the folder {target.absolute().parent} does not exist")
+    target = new_folder(out)
     model = Model(
         loaded=trained.loaded,
         tensors=trained.model.state_dict(),
