@@ -115,6 +115,27 @@ def test_micro_batches_and_repeats_change_memory_and_compute_as_they_should(tmp_
     assert (shared.batch, shared.flops) == (64, whole.flops)
 
 
+def test_what_lies_in_shards_is_divided(tmp_path: Path) -> None:
+    table = tiny.recipe("ddgan", tmp_path / "run", precision="fp64")
+    whole = gentoolkit.check(table, nproc=4, deep=True).deep
+    cut = gentoolkit.check(table, ["training.parallel=fsdp"], nproc=4, deep=True).deep
+    half = gentoolkit.check(table, ["training.parallel=hsdp:2x2"], nproc=4, deep=True).deep
+    all_weights = 8 * sum(whole.parameters.values())
+    assert (whole.weights, whole.averages) == (all_weights, 8 * whole.parameters["denoiser"])
+    assert cut.weights <= all_weights / 4 + 2
+    assert half.averages <= whole.averages / 2 + 1
+    assert cut.optimizers < whole.optimizers / 2  # counters are whole
+    assert [c.gathered for c in cut.costs] == [all_weights] * len(cut.costs)  # perceptrons name no blocks
+    assert all(c.gathered == 0 for c in whole.costs)
+    for one, other in zip(cut.costs, whole.costs, strict=True):
+        waiting = 8 * whole.parameters["denoiser" if one.update == "discriminator" else "discriminator"]
+        assert other.working - one.working == pytest.approx(waiting * 3 / 4, abs=64)  # but for a cached table
+    assert cut.memory == cut.weights + cut.averages + cut.optimizers + cut.peak.working + all_weights
+    assert "4 processes with the weights in 4 shards (fsdp)" in str(cut)
+    assert "weights out of their shards at that time" in str(cut)
+    assert "shards" not in str(whole)
+
+
 def test_every_set_of_terms_is_met_with_its_share(tmp_path: Path) -> None:
     report = gentoolkit.check(tiny.recipe("ddgan", tmp_path / "run"), ["method.regularizers.r1.every=3"], deep=True).deep
     seen = {(c.update, c.terms): c.share for c in report.costs}
