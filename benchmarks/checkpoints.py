@@ -20,27 +20,26 @@ from attrs import evolve
 
 from gentoolkit import recipe as recipes
 from gentoolkit.engine.assemble import assemble
-from gentoolkit.engine.average import averages
-from gentoolkit.engine.learned import collect
-from gentoolkit.engine.players import Nets, Player
+from gentoolkit.engine.loop import Loop
 from gentoolkit.engine.saver import Saver
 from gentoolkit.engine.store import Store
 from gentoolkit.engine.trained import load_reference
 from gentoolkit.engine.world import World, choose_device
+from gentoolkit.engine.wrap import shared
 
 
-def state(width: int, device: torch.device) -> tuple[recipes.Loaded, dict[str, torch.Tensor]]:
+def state(width: int, device: torch.device, folder: Path) -> tuple[recipes.Loaded, dict[str, torch.Tensor]]:
     """The recipe, and the table of all that its training learns, after a first step of every optimizer."""
     loaded = recipes.load("ddgan_cifar10", [f"model.denoiser.width={width}", "data.source=unused"])
     assembly = assemble(loaded.recipe, loaded.facts, load_reference)
     here = World(0, 1, device)
-    nets = Nets(assembly.plan, here, torch.float32)
-    players = [Player(u, nets, loaded.facts, here, "fp32", None) for u in assembly.plan.updates]
-    for player in players:
+    parallel = shared("auto", here)
+    loop = Loop(loaded.recipe, loaded.facts, assembly, None, None, here, parallel, Store(folder / "unused"), folder)
+    for player in loop.players.values():
         for weight in player.weights:
             weight.grad = torch.zeros_like(weight)
         player.optimizer.step()
-    return loaded, collect(nets, averages(loaded.recipe, assembly.plan, nets.modules), players)
+    return loaded, loop.table()
 
 
 def work(seconds: float, device: torch.device) -> None:
@@ -65,7 +64,7 @@ def measure(
     for step in range(1, saves + 2):
         work(0.2, device)
         started = time.perf_counter()
-        saver.begin(step, table)
+        saver.begin(step, table, {})
         stalls.append(time.perf_counter() - started)
         while not saver.finished():
             work(0.01, device)
@@ -83,9 +82,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     device = choose_device(options.device)
-    loaded, table = state(options.width, device)
-    size = sum(value.nbytes for value in table.values()) / 2**20
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        loaded, table = state(options.width, device, Path(scratch))
+        size = sum(value.nbytes for value in table.values()) / 2**20
         loop = measure(False, loaded, table, Path(scratch), options.saves)
         background = measure(True, loaded, table, Path(scratch), options.saves)
     print(f"ddgan_cifar10, width {options.width}: {len(table)} tensors, {size:,.0f} MiB; {device}, torch {torch.__version__}")

@@ -60,7 +60,7 @@ def command(
         import tempfile
 
         with tempfile.TemporaryDirectory() as scratch:
-            short = (*overrides, "training.steps=2", f"run.folder={scratch}/run")
+            short = (*overrides, "training.steps=2", f"run.folder={scratch}/run", "run.checkpoints=none")
             train(recipe, short, quiet=quiet, deep=not no_deep, trust_local=trust_local or None)
         click.echo("two steps went well; nothing was kept")
         return 0

@@ -105,12 +105,13 @@ def newest(place: str | Path | Store) -> tuple[Checkpoint | None, dict[Checkpoin
     return None, refused
 
 
-def recipe_of(checkpoint: Checkpoint) -> str:
-    """Which recipe a committed checkpoint was trained with, as a `run_id`; empty if it does not say or cannot be read."""
+def origin(checkpoint: Checkpoint) -> tuple[str, str]:
+    """(name, `run_id`) of the run that committed a checkpoint; empty if it does not say or cannot be read."""
     try:
-        return str(json.loads(checkpoint.commit()).get("recipe", ""))
+        commit = json.loads(checkpoint.commit())
+        return str(commit.get("run", "")), str(commit.get("recipe", ""))
     except (OSError, ValueError, AttributeError):
-        return ""
+        return "", ""
 
 
 def withdraw(checkpoint: Checkpoint) -> None:

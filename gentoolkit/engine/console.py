@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 QUIET_SECONDS = 5.0
@@ -13,6 +15,24 @@ QUIET_SECONDS = 5.0
 def on_a_terminal() -> bool:
     """Whether stdout is a terminal that can move its cursor."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Words that nobody hears any more (a closed terminal or pipe, a full disk behind it) do not end a run.
+
+    From then on they go nowhere.
+    """
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 class Console:
@@ -50,17 +70,19 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line of its own, on stdout."""
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False)
-        elif not self.quiet:
-            print(text, flush=True)
+        with unheard():
+            if self._bar is not None:
+                self._bar.console.print(text, markup=False, highlight=False)
+            elif not self.quiet:
+                print(text, flush=True)
 
     def warn(self, text: str) -> None:
         """A line that is shown even when quiet, on stderr."""
-        if self._bar is not None:
-            self._bar.console.print(f"warning: {text}", markup=False, highlight=False)
-        else:
-            print(f"warning: {text}", file=sys.stderr, flush=True)
+        with unheard():
+            if self._bar is not None:
+                self._bar.console.print(f"warning: {text}", markup=False, highlight=False)
+            else:
+                print(f"warning: {text}", file=sys.stderr, flush=True)
 
     def logged(self, step: int, line: dict[str, Any]) -> None:
         """Show the losses and gradient norms of a logged step, and how fast it goes; the other meters are in the log."""
@@ -71,16 +93,19 @@ class Console:
             if isinstance(value, float) and "/" in name and not name.startswith("seconds/")
         )
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, numbers=numbers)
+            with unheard():
+                self._bar.update(self._task, completed=step, numbers=numbers)
         elif not self.quiet and (time.monotonic() - self._printed > QUIET_SECONDS or step == self.steps):
             self._printed = time.monotonic()
             left = (self.steps - step) * self.batch / max(line["rate"], 1e-9)
-            print(f"{self.name}  {step}/{self.steps}  {_duration(left)} left  {numbers}", flush=True)
+            with unheard():
+                print(f"{self.name}  {step}/{self.steps}  {_duration(left)} left  {numbers}", flush=True)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
+        with unheard():
+            if self._bar is not None:
+                self._bar.stop()
 
 
 def _short(value: float) -> str:

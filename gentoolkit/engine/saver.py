@@ -95,7 +95,8 @@ class Saver:
     def _save(self, step: int, table: Mapping[str, Tensor], more: Mapping[str, Any]) -> Checkpoint:
         saved = write(self.store, step, table, self.world, {**self.about, **more}, self._group)
         if self.world.first:
-            prune(self.store, self.training.keep, self.training.keep_every, self.protected)
+            with suppress(OSError):  # what could not be deleted is tried again after the next save
+                prune(self.store, self.training.keep, self.training.keep_every, self.protected)
         return saved
 
 

@@ -1,8 +1,8 @@
 """Stopping at a step that all processes agree on.
 
-A signal (SIGTERM, SIGUSR1, SIGINT), a time that is over and a file `STOP` in the run folder raise a flag; the loop asks for
-the largest flags of all processes (one reduction for all of them, on the CPU group, one step late, so that nobody waits) and
-leaves after a committed checkpoint. A second signal leaves at once.
+A signal (SIGTERM, SIGUSR1, SIGINT, or SIGHUP of a closed terminal), a time that is over and a file `STOP` in the run folder
+raise a flag; the loop asks for the largest flags of all processes (one reduction for all of them, on the CPU group, one step
+late, so that nobody waits) and leaves after a committed checkpoint. A second signal leaves at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gentoolkit.registry import GentoolError
 from .world import World
 
 DONE, RESUMABLE, DIVERGED = 0, 75, 70
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 CAUSES = ("signal", "time", "file", "save")
 """What may end a run early: each has a place in the vector that is reduced. `save`: a checkpoint could not be written in the
 background, which the process that wrote it alone knows."""
@@ -66,6 +66,8 @@ class Stop:
 
     def __enter__(self) -> Stop:
         for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # under nohup a closed terminal is no reason to stop
             try:
                 self._before[number] = signal.signal(number, self._handle)
             except ValueError:  # not the main thread: a notebook or a server; then signals are not ours

@@ -115,7 +115,7 @@ def train(
         whole = needed(assembly.plan, 1 + len(recipe.ema.more), DTYPES[recipe.training.precision])
         parallel = shared(recipe.training.parallel, here, whole, memory_of(here.device))
         loop = Loop(recipe, facts, assembly, sampler, data, here, parallel, store, where)
-        loop.saver.about["recipe"] = loaded.run_id
+        loop.saver.about.update(run=loaded.name, recipe=loaded.run_id)
         stack.callback(loop.saver.close)
         start, refused = loop.restore()
         steps = recipe.training.steps
@@ -214,13 +214,16 @@ def compare(loaded: recipes.Loaded, where: Path, store: Store, allow_change: boo
         return
     if resume == "never":
         raise GentoolError(f'{where} already has checkpoints and training.resume = "never"; choose another run.name')
-    if not (where / folder.RECIPE).is_file():  # the checkpoints outlived the folder, or the machine
-        if not allow_change and checkpoints.recipe_of(there[0]) not in ("", loaded.run_id):
+    if loaded.recipe.run.checkpoints is not None:
+        lost = not (where / folder.RECIPE).is_file()  # the checkpoints outlived the folder, or the machine
+        name, made_by = checkpoints.origin(there[0])
+        if not allow_change and (name != loaded.name or (lost and made_by != loaded.run_id)):
             raise GentoolError(
-                f"{store} holds checkpoints of another recipe; give this run another run.checkpoints, "
-                "or pass --allow-change to go on from them"
+                f"{store} holds checkpoints of another {'run' if name != loaded.name else 'recipe'}; "
+                "give this run another run.checkpoints, or pass --allow-change to go on from them"
             )
-        return
+        if lost:
+            return
     changes = [d for d in recipes.differences(recipes.load(where), loaded) if d.change]
     if changes and not allow_change:
         listed = "\n".join(f"  {change}" for change in changes)

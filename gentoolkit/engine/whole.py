@@ -16,16 +16,22 @@ def write_whole(path: Path, text: str, point: str = "") -> None:
         path: the file.
         text: what it holds.
         point: name of its fault point; its own name unless given.
+
+    Raises:
+        OSError: it cannot be written; says which file.
     """
     temporary = path.with_name(path.name + ".part")
-    with faults.point(point or path.name) as middle:
-        with temporary.open("w") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        middle()
-        temporary.replace(path)
-        sync_folder(path.parent)
+    try:
+        with faults.point(point or path.name) as middle:
+            with temporary.open("w") as f:
+                f.write(text)
+                f.flush()
+                os.fsync(f.fileno())
+            middle()
+            temporary.replace(path)
+            sync_folder(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_folder(path: Path) -> None:

@@ -197,13 +197,13 @@ def disturb(told: Told, folder: Path, wanted: Sequence[tuple[str, str]], takes: 
     assert told.whole, f"{folder} ended with other bits than an undisturbed run"
 
 
-def chaos(runs: int, scratch: Path) -> list[Told]:
+def chaos(runs: int, scratch: Path, operations: Sequence[tuple[str, str]]) -> list[Told]:
     """All runs; those of one configuration share the operations among them."""
     undisturbed: dict[int, str] = {}
     takes: dict[int, float] = {}
     stories = []
     rounds = max(1, runs // len(CONFIGURATIONS))
-    steps = 40 + 10 * len(OPERATIONS) // rounds  # enough to be killed so often
+    steps = 40 + 10 * len(operations) // rounds  # enough to be killed so often
     for number in range(runs):
         processes, background = CONFIGURATIONS[number % len(CONFIGURATIONS)]
         if processes not in undisturbed:
@@ -213,7 +213,7 @@ def chaos(runs: int, scratch: Path) -> list[Told]:
         told = Told(number, processes, background, steps)
         folder = scratch / f"run-{number}"
         disturb(
-            told, folder, OPERATIONS[number // len(CONFIGURATIONS) % rounds :: rounds], takes[processes], undisturbed[processes]
+            told, folder, operations[number // len(CONFIGURATIONS) % rounds :: rounds], takes[processes], undisturbed[processes]
         )
         stories.append(told)
         print(row(told), flush=True)
@@ -234,6 +234,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--every", type=int, default=1, help="meet every n-th operation alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a kill loses nothing of it, and it need not be synced
@@ -241,7 +242,7 @@ def main() -> None:
     started = time.monotonic()
     print("| run | processes | saves | kills at operations | kills at random instants | starts | bits and log at the end |")
     print("|---|---|---|---|---|---|---|")
-    stories = chaos(options.runs, scratch)
+    stories = chaos(options.runs, scratch, OPERATIONS[:: options.every])
     kills = sum(len(t.operations) + t.instants for t in stories)
     points = len({fault.rpartition(":")[0] for t in stories for fault in t.operations})
     print(

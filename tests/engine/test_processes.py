@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -156,3 +157,13 @@ def test_two_processes_draw_and_measure_what_one_does(group: Path, tmp_path: Pat
     assert while_training[2:] == gentoolkit.evaluate(run)
     (one,) = gentoolkit.evaluate(run, ["mixture"], seed=1)
     assert one == two
+
+
+def test_a_disk_that_is_full_for_one_process_ends_all_with_the_last_commit_intact(group: Path) -> None:
+    told = json.loads((group / "full.json").read_text())
+    assert len(told) == 2
+    for words in told:
+        assert "cannot be written: No space left on device" in words
+    assert tiny.state(group / "full")[0] == 4, "each process writes one shard per checkpoint; the third fails"
+    names = sorted(path.name for path in (group / "full" / "checkpoints").iterdir())
+    assert names == ["step-00000002", "step-00000004"]

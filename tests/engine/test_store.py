@@ -89,6 +89,10 @@ def test_a_run_whose_checkpoints_lie_elsewhere_ends_with_the_same_bits(tmp_path:
     shutil.rmtree(tmp_path / "away")  # the machine is lost; its checkpoints are not
     with pytest.raises(GentoolError, match="holds checkpoints of another recipe"):
         train(recipe("away", batch_size=16), quiet=True)
+    other = recipe("other")
+    other["run"]["name"] = "other"
+    with pytest.raises(GentoolError, match="holds checkpoints of another run"):
+        train(other, quiet=True)
     assert train(recipe("away", steps=6), allow_change=True, quiet=True).start == 3
     assert [c.step for c in checkpoints.committed(store)] == [6, 4]
     _, away = checkpoints.load(checkpoints.committed(store)[0], HERE)

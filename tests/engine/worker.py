@@ -5,6 +5,7 @@ Usage: worker.py FOLDER
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -25,12 +26,14 @@ from poison import poisoned
 
 import gentoolkit
 from gentoolkit.components.regularizers.slopes import squared_slope
+from gentoolkit.engine import faults
 from gentoolkit.engine.guard import Diverged
 from gentoolkit.engine.sample_files import write_samples
 from gentoolkit.engine.shell import Shell, inside
 from gentoolkit.engine.stopping import Stop
 from gentoolkit.engine.train import train
 from gentoolkit.engine.world import world
+from gentoolkit.registry import GentoolError
 
 
 def penalty(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -158,6 +161,17 @@ def main(folder: Path) -> None:
 
     shared(folder / "shared")
     not_finite(folder)
+
+    # One process finds its disk full while both write in the background; both must say so, after the same step.
+    faults.arm("fail:shard:3" if dist.get_rank() == 1 else "")
+    try:
+        train(tiny.recipe("ddpm", folder / "full", steps=100_000, log_every=100_000), quiet=True)
+    except GentoolError as error:
+        told: list[str] = [""] * 2
+        dist.all_gather_object(told, str(error))
+    faults.arm("")
+    if dist.get_rank() == 0:
+        (folder / "full.json").write_text(json.dumps(told))
 
     # One process is told to stop; both must leave after the same step.
     if dist.get_rank() == 1:
