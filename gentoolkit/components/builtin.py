@@ -62,6 +62,7 @@ COMPONENTS = [
     ("observer", "sample-grid", f"{C}.observers.sample_grid:SampleGrid", "pictures of the same samples over the run"),
     ("observer", "loss-per-step", f"{C}.observers.loss_per_step:LossPerStep", "loss per t (paper, Fig. 10)"),
     ("observer", "tensorboard", f"{C}.observers.tensorboard:TensorBoard", "the log as TensorBoard events"),
+    ("observer", "wandb", f"{C}.observers.wandb:WandB", "the log and sample grids in Weights & Biases"),
     ("metric", "mixture", f"{C}.metrics.mixture:Mixture", "quality and coverage of a Gaussian mixture"),
     ("metric", "modes", f"{C}.metrics.modes:Modes", "classes covered, as a classifier sees them"),
     ("metric", "speed", f"{C}.metrics.speed:Speed", "time, evaluations, parameters, memory"),

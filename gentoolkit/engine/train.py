@@ -153,7 +153,7 @@ def train(
             journal = Journal(where / folder.METRICS, start)
             stack.callback(journal.close)
             observers = {n: build(o, facts, assembly.parts, load_reference) for n, o in recipe.observers.items()}
-        watchers = Watchers(observers, RunView(where, loaded.name, recipe, facts), console.warn, here)
+        watchers = Watchers(observers, RunView(where, loaded.name, recipe, facts, loaded.run_id), console.warn, here)
         meters = Meters(
             recipe.training.batch_size,
             start,

@@ -27,6 +27,8 @@ class RunView:
     name: str
     recipe: Recipe
     facts: Facts
+    id: str = ""
+    """Of the run: the same for the same recipe."""
 
 
 class Watchers:

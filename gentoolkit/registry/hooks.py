@@ -36,7 +36,7 @@ class Watching:
     """Called on rank 0 while a run goes on. What an observer's `build` returns implements any of these.
 
     Observers look and never change: tensors they get are detached copies on the CPU, and a failing observer is named,
-    disabled, and the run goes on. `run` is the engine's `RunView`: `folder`, `name`, `recipe`, `facts`.
+    disabled, and the run goes on. `run` is the engine's `RunView`: `folder`, `name`, `recipe`, `facts`, `id`.
     """
 
     @hookspec

@@ -10,6 +10,7 @@ from typing import Any
 import pluggy
 import torch
 
+from gentoolkit.engine.results import Result
 from gentoolkit.engine.watchers import RunView
 from gentoolkit.recipe import load
 from gentoolkit.registry import Facts
@@ -72,6 +73,7 @@ def a_run_goes_by(case: Case) -> None:
             assert wanted == hook.wants(step=step)
             assert all(isinstance(n, int) and n >= 0 for n in wanted)
             hook.sampled(run=run, step=step, samples=samples)
+            hook.evaluated(run=run, step=step, results=[Result("mixture", {"kl": 0.5}, "mixture/9", step, "ema", 0)])
             hook.checkpoint_saved(run=run, step=step, folder=folder)
         hook.run_ended(run=run, step=STEPS)
         hook.run_failed(run=run, step=STEPS, error=RuntimeError("nothing"))

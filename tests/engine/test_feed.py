@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gentoolkit.engine.feed import Feed, Items, to_data_range
 from gentoolkit.engine.ring import SPARE, Ring
@@ -29,12 +31,12 @@ def workers_of_one_test_at_a_time() -> Iterator[None]:
     gc.collect()
 
 
-def feed(use: str, source: str, workers: int, start: int = 0, slots: tuple[int, int] = (0, 4), **options: Any) -> Feed:
-    """A feed of batches of four."""
+def feed(use: str, source: str, workers: int, start: int = 0, rank: int = 0, size: int = 1, **options: Any) -> Feed:
+    """One process's feed of its part of batches of four."""
     config = get_registry().find("data", use)(source=source, size=8, **options)
     recipe = load("digits/ddgan", [f"training.workers={workers}", "training.batch_size=4", "model.condition=class"]).recipe
     facts = Facts().with_(config.offer(Facts())).with_({"classes": 2})
-    here = World(0, 1, torch.device("cpu"))
+    here = World(rank, size, torch.device("cpu"))
     made = Feed(config.build(facts, {}), recipe, facts, here, 1, start, torch.float32)
     assert (made.ring is not None) == (workers > 0)
     return made
@@ -52,6 +54,34 @@ def test_workers_and_a_ring_change_nothing(tmp_path: Path, use: str) -> None:
         assert torch.equal(one.condition.y, other.condition.y)
     later = feed(use, source, 1, start=5, classes=2, flip=True)
     assert torch.equal(later.next().x_0, batches[5][0].x_0)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """(a source of flipped images, what one process without workers makes of it)."""
+    source = write_source("packed", tmp_path_factory.mktemp("images"), n=37)
+    alone = feed("packed", source, 0, classes=2, flip=True)
+    batches = [alone.next() for _ in range(BATCHES)]
+    return source, [(b.x_0, b.condition.y) for b in batches]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.sampled_from([1, 2, 4]), workers=st.integers(0, 2), start=st.integers(0, BATCHES - 2))
+def test_order_and_flips_ignore_workers_processes_and_where_it_is_resumed(
+    images: tuple[str, list[tuple[torch.Tensor, torch.Tensor]]], size: int, workers: int, start: int
+) -> None:
+    source, expected = images
+    feeds = [feed("packed", source, workers, start, rank, size, classes=2, flip=True) for rank in range(size)]
+    for x_0, y in expected[start : start + 2]:
+        parts = [one.next() for one in feeds]
+        assert torch.equal(torch.cat([part.x_0 for part in parts]), x_0)
+        assert torch.equal(torch.cat([part.condition.y for part in parts]), y)
+
+
+def test_flips_are_drawn_for_each_position_anew(images: tuple[str, list[tuple[torch.Tensor, torch.Tensor]]]) -> None:
+    plain = feed("packed", images[0], 0, classes=2)
+    flipped = [bool((x != unchanged).any()) for x_0, _ in images[1] for x, unchanged in zip(x_0, plain.next().x_0, strict=True)]
+    assert 0.25 < sum(flipped) / len(flipped) < 0.75
 
 
 def test_a_batch_stays_until_the_next_but_one_is_asked_for(tmp_path: Path) -> None:

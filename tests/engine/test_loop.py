@@ -25,7 +25,7 @@ from gentoolkit.engine.feed import Order, Positions
 from gentoolkit.engine.guard import Diverged
 from gentoolkit.engine.train import train
 from gentoolkit.recipe.tree import Ema
-from gentoolkit.registry import GentoolError
+from gentoolkit.registry import GentoolError, get_registry
 
 from . import tiny
 
@@ -194,8 +194,17 @@ def test_observers_change_nothing_and_a_failing_one_is_switched_off(
     on["observers"] = {
         "grid": {"use": "sample-grid", "every": 2, "samples": 9},
         "loss_per_step": {"use": "loss-per-step", "every": 2},
+        "events": {"use": "tensorboard"},
+        "service": {"use": "wandb", "mode": "offline"},
     }
+    on["metrics"] = {"mixture": {"use": "mixture", "samples": 20}}
+    on["training"] |= {"evaluate_every": 2, "keep_best": "mixture/kl", "snapshot_every": 3}
+    on_all = {entry.name for entry in get_registry().entries() if entry.slot == "observer"}
+    assert {o["use"] for o in on["observers"].values()} == on_all, "all that there are"
     train(on, quiet=True)
+    sent = (tmp_path / "on/wandb/standin.jsonl").read_text().splitlines()
+    assert [len(json.loads(line)["samples"]) for line in sent if "samples" in line] == [2, 2, 2]
+    assert list((tmp_path / "on/tensorboard").glob("events*"))
     assert (tmp_path / "on" / "samples" / "step-00000006.png").stat().st_size > 100
     assert tiny.identical(tiny.state(tmp_path / "on")[1], tiny.state(tmp_path / "off")[1])
 
@@ -208,6 +217,7 @@ def test_observers_change_nothing_and_a_failing_one_is_switched_off(
     assert train(on, quiet=True).code == 0
     said = capsys.readouterr().err
     assert said.count("observer 'grid' failed in sampled and is switched off: RuntimeError: no ink") == 1
+    assert len(json.loads((tmp_path / "failing/wandb/standin.jsonl").read_text().splitlines()[-1])) == 1, "others go on"
     assert tiny.identical(tiny.state(tmp_path / "failing")[1], tiny.state(tmp_path / "off")[1])
 
 

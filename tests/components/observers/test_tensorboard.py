@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from gentoolkit.components.observers.tensorboard import TensorBoard
+from gentoolkit.engine.results import Result
 from gentoolkit.registry import Facts, GentoolError
 
 
@@ -31,6 +32,7 @@ def test_scalars_and_losses_per_t_are_mirrored(tmp_path: Path) -> None:
             "loss_per_t": {"denoiser/simple": [0.25, None]},
         }
         events.step_ended(run=run, step=step, logs=logs)
+    events.evaluated(run=run, step=2, results=[Result("modes", {"kl": 0.5}, "p", 2, "ema", 0)])
     events.run_ended(run=run, step=2)
     seen = EventAccumulator(str(tmp_path / "tensorboard"))
     seen.Reload()
@@ -38,6 +40,7 @@ def test_scalars_and_losses_per_t_are_mirrored(tmp_path: Path) -> None:
         "rate": [(1, 10.0), (2, 20.0)],
         "denoiser/simple": [(1, 0.5), (2, 0.25)],
         "denoiser/simple per t/1": [(1, 0.25), (2, 0.25)],
+        "metrics/modes/kl": [(2, 0.5)],
     }
 
 
