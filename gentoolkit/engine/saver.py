@@ -56,6 +56,7 @@ class Saver:
             GentoolError: this save or the one before could not be written.
         """
         self.wait()
+        more = {**more, "protected": sorted(self.protected)}
         if self.training.async_checkpoints:
             self._copy = copied(table, self._copy)
             self._under_way = self._thread.submit(self._save, step, dict(self._copy), more)

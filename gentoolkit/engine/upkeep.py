@@ -87,7 +87,7 @@ def prune(run: str | Path, keep: int | None = None, dry_run: bool = False) -> li
 
     Args:
         run: the run folder.
-        keep: how many of the newest stay, beside those of `training.keep_every`; `training.keep` of the recipe unless given.
+        keep: how many of the newest stay, beside those of `keep_every` and `keep_best`; `training.keep` unless given.
         dry_run: delete nothing.
 
     Raises:
@@ -104,7 +104,8 @@ def prune(run: str | Path, keep: int | None = None, dry_run: bool = False) -> li
         if there and not sound:
             raise GentoolError(f"no checkpoint of {where} is sound; nothing was deleted")
         training = recipe.training
-        going = outdated(sound, [h.checkpoint for h in there], keep or training.keep, training.keep_every, ())
+        protected = json.loads(sound[0].commit()).get("protected", ()) if sound else ()
+        going = outdated(sound, [h.checkpoint for h in there], keep or training.keep, training.keep_every, protected)
         if not dry_run:
             for checkpoint in going:
                 delete(checkpoint)

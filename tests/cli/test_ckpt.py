@@ -67,6 +67,14 @@ def test_prune_keeps_what_is_sound_and_what_the_rules_keep(run: Path, capsys: py
     assert len(gentoolkit.checkpoints(run)) == 4
 
 
+def test_what_the_newest_commit_protects_is_never_pruned(tmp_path: Path) -> None:
+    where = tmp_path / "run"
+    train(tiny.recipe("ddpm", where), quiet=True)
+    newest = checkpoints.committed(where / "checkpoints")[0].path / checkpoints.COMMIT
+    newest.write_text(json.dumps({**json.loads(newest.read_text()), "protected": [2]}))
+    assert [held.step for held in gentoolkit.prune_checkpoints(where, keep=1)] == [4]
+
+
 def test_rules_of_the_recipe_hold_while_training(tmp_path: Path) -> None:
     where = tmp_path / "run"
     train(tiny.recipe("ddpm", where, steps=12, checkpoint_every=1, keep=2, keep_every=5), quiet=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -157,6 +158,7 @@ def test_a_save_in_the_background_holds_the_weights_of_its_step(tmp_path: Path) 
     for step in range(1, 4):
         for w in weights.values():
             w.fill_(step)
+        saver.protected.add(step)
         saver.begin(step, weights, {})
         for value in range(20):
             for w in weights.values():
@@ -166,5 +168,6 @@ def test_a_save_in_the_background_holds_the_weights_of_its_step(tmp_path: Path) 
     assert saver.finished() == []
     for checkpoint in checkpoints.committed(store):
         _, table = checkpoints.load(checkpoint, here)
+        assert json.loads(checkpoint.commit())["protected"] == [*range(1, checkpoint.step + 1)]
         assert all(bool((t == checkpoint.step).all()) for t in table.values())
     saver.close()
