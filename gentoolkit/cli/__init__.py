@@ -14,6 +14,8 @@ from importlib import import_module
 
 import click
 
+from gentoolkit.engine import launched
+
 COMMANDS = {
     "train": "Train a recipe.",
     "sample": "Draw samples from a run.",
@@ -72,6 +74,8 @@ def gentool(debug: bool) -> None:
 
 def main() -> None:
     """The entry point: run a command, and turn every error into a message and an exit code."""
+    launched.begin()
+    final = True
     try:
         code = gentool(prog_name="gentool", standalone_mode=False)
     except click.exceptions.Abort:
@@ -90,9 +94,10 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         with contextlib.suppress(BrokenPipeError):
+            final = not launched.lost_another(error)
             code = report(error)
             sys.stderr.flush()
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(launched.ended(code if isinstance(code, int) else 0, final))
 
 
 def report(error: Exception) -> int:
@@ -102,9 +107,17 @@ def report(error: Exception) -> int:
     if isinstance(error, GentoolError):
         text = str(error)
         rank = os.environ.get("RANK", "0")
-        who = "" if rank == "0" else f"[process {rank}] "
-        print(who + (text if text.startswith("error:") else f"error: {text}"), file=sys.stderr)
+        who = "" if rank == "0" or launched.REPORTS in os.environ else f"[process {rank}] "
+        if not launched.said(text):
+            print(who + (text if text.startswith("error:") else f"error: {text}"), file=sys.stderr)
         return getattr(error, "exit_code", 2)
+    if launched.lost_another(error):
+        if launched.REPORTS not in os.environ:  # the launcher says it
+            print(
+                "error: another process of this run is gone; checkpoints are intact, and the same command goes on",
+                file=sys.stderr,
+            )
+        return 1
     if "DataLoader worker (pid" in str(error):  # torch raises it anywhere in the process, from a signal handler
         print(
             "error: a data worker was killed, most often because memory ran out, /dev/shm's among it; checkpoints are intact. "

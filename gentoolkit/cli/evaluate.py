@@ -18,8 +18,7 @@ import click
 def command(run: str, names: tuple[str, ...], seed: int, weights: str, nproc: int, device: str, trust_local: bool) -> int:
     """Measure RUN with the metrics of its recipe; each number comes with the protocol it was measured under."""
     from gentoolkit.engine.folder import RESULTS
-    from gentoolkit.engine.launch import is_follower, is_worker, launch, report_stop
-    from gentoolkit.engine.stopping import Stopped
+    from gentoolkit.engine.launch import is_follower, is_worker, launch
     from gentoolkit.engine.trained import load, run_folder
     from gentoolkit.evaluation.evaluate import evaluate
 
@@ -29,11 +28,7 @@ def command(run: str, names: tuple[str, ...], seed: int, weights: str, nproc: in
     trained = load(run, weights, device, trust_local or None)
     for warning in trained.warnings if not is_follower() else ():
         click.echo(f"warning: {warning}", err=True)
-    try:
-        results = evaluate(trained, names, seed)
-    except Stopped:
-        report_stop()
-        raise
+    results = evaluate(trained, names, seed)
     if is_follower():
         return 0
     for result in results:

@@ -31,7 +31,7 @@ def command(
     quiet: bool,
 ) -> int:
     """Draw samples from RUN, a run folder or an exported model. Interrupted, the same command goes on where it was."""
-    from gentoolkit.engine.launch import is_follower, is_worker, launch, report_stop
+    from gentoolkit.engine.launch import is_follower, is_worker, launch
     from gentoolkit.engine.sample_files import check_target, write_samples
     from gentoolkit.engine.trained import load, run_folder
 
@@ -47,8 +47,6 @@ def command(
     done = write_samples(trained, count, out, seed, asked, quiet)
     if done and not quiet and not is_follower():
         click.echo(f"{count} samples of seed {seed} ({trained.weights} weights of step {trained.step}) in {out}")
-    if not done:
-        report_stop()
     return 0 if done else 75
 
 

@@ -12,6 +12,12 @@ import click
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--nproc", type=click.IntRange(1), default=1, help="Processes on this machine.")
+@click.option("--nnodes", default="1", help="Machines that train together, or MIN:MAX; each runs this command.")
+@click.option("--rdzv", help="HOST:PORT where the machines meet; the one that is HOST keeps the place.")
+@click.option("--rdzv-id", help="Name of the run there, if several meet at one place.")
+@click.option(
+    "--restarts", type=click.IntRange(0), default=3, show_default=True, help="Start again from the checkpoint after a loss."
+)
 @click.option("--allow-change", is_flag=True, help="Go on although the run folder's recipe differs.")
 @click.option("--max-time", help="Stop after this time with a checkpoint, exit code 75: 2h30m, 90m, 3600, 1-00:00:00.")
 @click.option("--dry-run", is_flag=True, help="Take two real steps in a temporary folder, and stop.")
@@ -22,6 +28,10 @@ def command(
     recipe: str,
     overrides: tuple[str, ...],
     nproc: int,
+    nnodes: str,
+    rdzv: str | None,
+    rdzv_id: str | None,
+    restarts: int,
     allow_change: bool,
     max_time: str | None,
     dry_run: bool,
@@ -33,16 +43,17 @@ def command(
 
     Values may be changed on the way: gentool train quickstart training.steps=100
     """
-    from gentoolkit.engine.launch import is_worker, launch, report_stop, started
+    from gentoolkit.engine.launch import is_follower, is_worker, launch, machines, started
     from gentoolkit.engine.stopping import RESUMABLE, seconds
 
     until = None if max_time is None else started() + seconds(max_time)
 
-    if nproc > 1 and not is_worker():
+    where = machines(nnodes, rdzv, rdzv_id)
+    if (nproc > 1 or rdzv is not None) and not is_worker():
         from gentoolkit import recipe as recipes
 
         # The user's mistakes are said once, and looked for once, before any process starts.
-        loaded = recipes.load(recipe, overrides, nproc=nproc, trust_local=trust_local or None)
+        loaded = recipes.load(recipe, overrides, nproc=nproc * where.most, trust_local=trust_local or None)
         arguments = sys.argv[1:]
         if not no_deep:
             from gentoolkit.engine.train import FLOPS, deeply
@@ -53,7 +64,7 @@ def command(
             if flops is not None:
                 os.environ[FLOPS] = str(flops)
             arguments.insert(arguments.index("train") + 1, "--no-deep")
-        return launch(nproc, arguments)
+        return launch(nproc, arguments, where, restarts)
     from gentoolkit.engine.train import train
 
     if dry_run:
@@ -73,9 +84,7 @@ def command(
         trust_local=trust_local or None,
         until=until,
     )
-    if outcome.code == RESUMABLE:
-        report_stop()
-    if not quiet and not _follower():
+    if not quiet and not is_follower():
         if outcome.code == RESUMABLE:
             click.echo(f"stopped after step {outcome.step} ({outcome.why}); the same command goes on from there")
         else:
@@ -85,9 +94,3 @@ def command(
             if outcome.measurable:
                 click.echo(f"      gentool evaluate {outcome.folder}")
     return outcome.code
-
-
-def _follower() -> bool:
-    import os
-
-    return os.environ.get("RANK", "0") != "0"

@@ -21,6 +21,7 @@ import torch.distributed as dist
 
 from gentoolkit.registry import GentoolError
 
+from .launched import BEGAN, note
 from .world import World
 
 DONE, RESUMABLE, DIVERGED = 0, 75, 70
@@ -72,6 +73,7 @@ class Stop:
                 self._before[number] = signal.signal(number, self._handle)
             except ValueError:  # not the main thread: a notebook or a server; then signals are not ours
                 break
+        note(BEGAN)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -18,6 +18,8 @@ from attrs import frozen
 
 from gentoolkit.registry import GentoolError
 
+from .srun import adopt
+
 
 @frozen
 class World:
@@ -90,7 +92,8 @@ def choose_device(asked: str) -> torch.device:
 
 
 def world_size() -> int:
-    """The number of processes that torchrun says there are; 1 without it."""
+    """The number of processes that torchrun or srun says there are; 1 without them."""
+    adopt()
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 

@@ -377,7 +377,7 @@ def test_the_launcher_checks_in_depth_once_and_its_workers_do_not(
     started: list[list[str]] = []
     monkeypatch.setenv(train.FLOPS, "")
     monkeypatch.setattr(train, "deep_check", lambda loaded: checked.append(loaded) or SimpleNamespace(flops=5e9))
-    monkeypatch.setattr(launch, "launch", lambda processes, arguments: started.append([str(processes), *arguments]) or 0)
+    monkeypatch.setattr(launch, "launch", lambda processes, arguments, *more: started.append([str(processes), *arguments]) or 0)
     assert gentool(capsys, "train", "tiny.toml", "--nproc", "2")[0] == 0
     assert gentool(capsys, "train", "tiny.toml", "--nproc", "2", "--no-deep")[0] == 0
     assert [c.name for c in checked] == ["tiny"]
@@ -395,7 +395,7 @@ def test_several_processes_sample_and_measure_with_the_same_command(
 
     train("tiny.toml", quiet=True)
     started: list[list[str]] = []
-    monkeypatch.setattr(launch, "launch", lambda processes, arguments: started.append([str(processes), *arguments]) or 0)
+    monkeypatch.setattr(launch, "launch", lambda processes, arguments, *more: started.append([str(processes), *arguments]) or 0)
     assert gentool(capsys, "sample", "runs/tiny", "--nproc", "2", "-n", "9")[0] == 0
     assert gentool(capsys, "evaluate", "runs/tiny", "--nproc", "2")[0] == 0
     assert started == [["2", "sample", "runs/tiny", "--nproc", "2", "-n", "9"], ["2", "evaluate", "runs/tiny", "--nproc", "2"]]
