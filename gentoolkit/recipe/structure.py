@@ -172,7 +172,7 @@ class Structuring:
             part = slot is not None or (section is not None and optional(option.type))
             return self.without(option, node.value, owner, part, many)
         if many:
-            return self.parts(option, node)
+            return self.parts(option, node, owner)
         if slot is not None:
             if node is not None:
                 return self.converter.structure(node, slot)
@@ -210,7 +210,7 @@ class Structuring:
             raise _only_named(node, f"[{name}] is a table of options, without `use`")
         return self.options(section, node, f"[{name}]")
 
-    def parts(self, option: Option, node: Node | None) -> dict[str, Any]:
+    def parts(self, option: Option, node: Node | None, owner: str) -> dict[str, Any]:
         """Several components of a kind, or several sections, by name."""
         slot, _ = slot_of(option.type)
         section, _ = section_of(option.type)
@@ -225,11 +225,12 @@ class Structuring:
         made: dict[str, Any] = {}
         errors: list[Exception] = []
         entries = {} if node is None else node.entries
+        above = f"{owner[1:-1]}." if owner.startswith("[") else ""
         for name, below in entries.items():
             try:
                 if not isinstance(below, Leaf) or not isinstance(below.value, Dropped):
                     if section is not None:
-                        made[name] = self.section(section, below, f"{option.name}.{name}")
+                        made[name] = self.section(section, below, f"{above}{option.name}.{name}")
                     elif slot is not None:
                         made[name] = self.converter.structure(below, slot)
                 elif not below.value.found:

@@ -162,7 +162,7 @@ def test_one_way_to_forget_and_a_name_of_its_own() -> None:
     for wrong, said in (
         ({"long": {"sigma_rel": 0.3}}, "must be <= 0.28"),
         ({"long": {"halflife": 3}}, "did you mean 'half_life'?"),
-        ({"long": 3}, "[more.long] is a table of options"),
+        ({"long": 3}, "[ema.more.long] is a table of options"),
         ({"use": "long"}, "'more' holds named tables"),
     ):
         with pytest.raises(GentoolError) as caught:
