@@ -52,7 +52,7 @@ class Wrap:
         return nullcontext()
 
     def rest(self) -> None:
-        """After an update's last backward."""
+        """After an update's last backward: what was gathered is freed, and buffers are the first process's."""
 
 
 class Replicated(Wrap):
@@ -61,12 +61,17 @@ class Replicated(Wrap):
     def __init__(self, net: nn.Module, world: World) -> None:
         super().__init__(net)
         ids = [world.device.index] if world.device.type == "cuda" else None
-        self.ddp = DistributedDataParallel(self.shell, device_ids=ids, gradient_as_bucket_view=True)
+        self.ddp = DistributedDataParallel(self.shell, device_ids=ids, gradient_as_bucket_view=True, broadcast_buffers=False)
         self.shell = self.ddp
+        self.buffers = list(net.buffers())
 
     def sharing(self, last: bool) -> AbstractContextManager[Any]:
         """As promised."""
         return nullcontext() if last else self.ddp.no_sync()
+
+    def rest(self) -> None:
+        """As promised."""
+        follow_first(self.buffers)
 
 
 class Sharded(Wrap):
@@ -95,11 +100,10 @@ class Sharded(Wrap):
             fully_shard(part, mesh=mesh)
         self.parts = [m for m in self.shell.modules() if isinstance(m, FSDPModule)]
         self.buffers = list(net.buffers())
-        self.group = mesh.get_group(mesh.ndim - 1)
 
     def prepare(self, trained: bool, second_order: bool) -> None:
         """As promised; a gradient of a gradient needs the gathered weights until the last backward is through."""
-        self.rest()  # what is gathered has flags of its own
+        self.free()  # what is gathered has flags of its own
         super().prepare(trained, second_order)
         for part in self.parts:
             part.set_reshard_after_backward(not second_order, recurse=False)
@@ -113,7 +117,12 @@ class Sharded(Wrap):
         yield
 
     def rest(self) -> None:
-        """Free what was gathered."""
+        """As promised."""
+        self.free()
+        follow_first(self.buffers)
+
+    def free(self) -> None:
+        """Hold no more than this process's share."""
         for part in self.parts:
             part.reshard()
 
@@ -124,6 +133,12 @@ class OwnOutputs(Shell):
     def forward(self, fn: Any) -> Any:
         """Run `fn` on the net."""
         return tree_map_only(Tensor, lambda t: t.clone() if t._base is not None else t, super().forward(fn))
+
+
+def follow_first(buffers: list[Tensor]) -> None:
+    """Give every process the first one's values; most networks have no buffers."""
+    for buffer in buffers:
+        torch.distributed.broadcast(buffer, src=0)
 
 
 def mesh_of(parallel: Parallelism, device: torch.device) -> DeviceMesh | None:

@@ -179,6 +179,24 @@ def norms(here: World) -> dict[str, tuple[float, float, float]]:
     return found
 
 
+def buffers(here: World) -> dict[str, list[Tensor]]:
+    """Running means of a batch norm after an update, by kind and process."""
+    torch.manual_seed(3)
+    x = torch.randn(8, 2)
+    found = {}
+    for kind in KINDS:
+        parallel = parallelism(kind, here.size)
+        one = wrap("net", nn.BatchNorm1d(2), here, parallel, mesh_of(parallel, here.device))
+        one.prepare(True, False)
+        with one.sharing(last=True):
+            one.shell(lambda net: {"total": net(share(x, here)).square().mean()})["total"].backward()
+        one.rest()
+        gathered = [torch.empty(2) for _ in range(here.size)]
+        dist.all_gather(gathered, one.net.running_mean)
+        found[kind] = [*gathered, x[:2].mean(0) * 0.1]
+    return found
+
+
 def poisoned(folder: Path) -> None:
     """A loss that is not finite on one process alone ends the run on all of them, before any weight is changed."""
     from gentoolkit.components.methods.gaussian_steps import GaussianSteps
@@ -212,6 +230,7 @@ def main(folder: Path) -> None:
     """All cases."""
     with world("cpu") as here:
         found = {"second order": second_order(here), "two nets": two_nets(here), "norms": norms(here)}
+        found["buffers"] = buffers(here)
         found["without care"] = without_care(here)
         if here.first:
             torch.save(found, folder / "found.pt")
@@ -224,12 +243,13 @@ def main(folder: Path) -> None:
         for steps, kind in ((4, "hsdp:2x2"), (5, "fsdp"), (6, "ddp"), (7, "fsdp")):  # begun by one process
             run(tiny.recipe("ddgan", folder / "changed", precision="fp64", parallel=kind, steps=steps))
         for denoiser in tiny.BLOCKS:
-            run(tiny.pictures(denoiser, folder / denoiser))
+            run(tiny.pictures(denoiser, folder / denoiser, activation_checkpointing=denoiser == "dit"))
         pictures: list[Tensor] = []
         tiny.keep_pictures(pictures)
-        run(tiny.watched(folder / "watched", snapshot_every=3))
+        run(tiny.watched(folder / "watched", snapshot_every=3, compile="auto"))
         if here.first:
             torch.save(pictures, folder / "pictures.pt")
+        run(tiny.recipe("ddpm", folder / "three", steps=3))
         poisoned(folder / "poisoned")
         here.barrier()
 

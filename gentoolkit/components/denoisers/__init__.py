@@ -13,6 +13,9 @@ class Denoiser(Component):
     """`build` returns an `nn.Module` with `forward(x_t, level, condition) -> raw [B, raw_channels, ...]`.
 
     A denoiser knows neither T nor the schedule: of t it sees the `Level`, of the latent and the class the `Condition`.
+    A large network names its `blocks` (a `ModuleList`, or a property that returns a list of submodules): the engine cuts it
+    there, into shards that are gathered one by one or activations that are computed again. A block is called as a module, and
+    its parameters are used nowhere else.
     What it can take it says here; whether a recipe gives it something else is checked before anything is built.
     """
 

@@ -16,7 +16,7 @@ def over_scales(values: Any) -> Any:
 
 class Discriminator(Component):
     """`build` returns an `nn.Module` with `forward(x_prev, x_t, level, condition) -> logits`, `[B]` or `[B, K]` for
-    several scales. Logits, not probabilities."""
+    several scales. Logits, not probabilities. It may name its `blocks`, as a denoiser does."""
 
     slot: ClassVar[str] = "discriminator"
 

@@ -11,7 +11,7 @@ from gentoolkit.registry import Complaint, Component, Facts
 
 class Encoder(Component):
     """`build` returns an `nn.Module` with `forward(seen, x_t, level, condition) -> Gaussian` over z, event shape `[dim]`;
-    `seen` is x_{t-1} or x_0, as the method says."""
+    `seen` is x_{t-1} or x_0, as the method says. It may name its `blocks`, as a denoiser does."""
 
     slot: ClassVar[str] = "encoder"
 
