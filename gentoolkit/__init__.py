@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .components.data.packing import pack as pack_data
     from .engine.check import check
     from .engine.posthoc import synthesize
+    from .engine.replay import replay
     from .engine.train import Outcome, train
     from .engine.trained import TrainedRun, load
     from .engine.upkeep import checkpoints
@@ -48,6 +49,7 @@ _WHERE = {
     "prune_checkpoints": "engine.upkeep:prune",
     "runs": "evaluation.runs",
     "synthesize": "engine.posthoc",
+    "replay": "engine.replay",
     "train": "engine.train",
 }
 
@@ -71,6 +73,7 @@ __all__ = [
     "opt",
     "pack_data",
     "prune_checkpoints",
+    "replay",
     "runs",
     "synthesize",
     "train",
