@@ -43,11 +43,15 @@ class Agent(LocalElasticAgent):
         super().__init__(spec=spec, logs_specs=DefaultLogsSpecs(), start_method="spawn")
         self.reports, self.asked = reports, 0
         self._healthy = self._meeting = False
+        self._nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        """Whether a closed terminal is no reason to stop; asked before torch listens, too."""
 
     def listen(self) -> None:
         """Take the signals; torch's own handlers, which would kill the workers after a while, are replaced."""
         for number in HANDED_ON:
             signal.signal(number, self._hand_on)
+        if self._nohup:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _hand_on(self, number: int, frame: FrameType | None) -> None:
         self.asked = number
