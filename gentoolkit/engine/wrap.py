@@ -96,6 +96,12 @@ class Sharded(Wrap):
         net.to(memory_format=torch.contiguous_format)  # what lies channels-last cannot be cut
         self.shell = OwnOutputs(net)
         self.blocks = blocks_of(net)[::-1]  # inner ones first
+        for block in self.blocks:
+            if type(block).forward is nn.Module.forward:
+                raise GentoolError(
+                    f"weights in shards: a network of {name} names a {type(block).__name__} as one of its blocks, which is "
+                    "never called; a block is a module that the network calls, so name those in it"
+                )
         for part in (*self.blocks, self.shell):
             fully_shard(part, mesh=mesh)
         self.parts = [m for m in self.shell.modules() if isinstance(m, FSDPModule)]
@@ -185,7 +191,7 @@ def clip(tensors: list[Tensor], largest: float, norm: Tensor) -> None:
     torch._foreach_mul_([local(t) for t in tensors], (largest / (norm + 1e-6)).clamp(max=1))
 
 
-def shared(said: str, world: World, whole: int, memory: int | None) -> Parallelism:
+def shared(said: str, world: World, whole: int = 0, memory: int | None = None) -> Parallelism:
     """What `training.parallel` means for the processes that there are.
 
     Args:

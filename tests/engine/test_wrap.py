@@ -75,6 +75,13 @@ def test_a_weight_without_a_dimension_cannot_be_cut() -> None:
         Sharded(net, None, "judge")  # type: ignore[arg-type]
 
 
+def test_a_container_is_no_block() -> None:
+    net = nn.Linear(2, 2)
+    net.blocks = [nn.ModuleList([nn.Linear(2, 2)])]
+    with pytest.raises(GentoolError, match="a network of judge names a ModuleList as one of its blocks, which is never called"):
+        Sharded(net, None, "judge")  # type: ignore[arg-type]
+
+
 def test_what_a_process_holds_of_shards_and_gathers_for_the_moment() -> None:
     net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 5))
     net.register_buffer("table", torch.zeros(10))
