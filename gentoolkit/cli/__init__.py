@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "Write a run's model into a folder to be given away.",
     "average": "Combine a run's snapshots into an average of another width.",
     "import": "Make a run folder of released weights.",
+    "slurm": "Write the job file of a training under Slurm.",
     "replay": "Take one step of a run again, and say what in it is not finite.",
     "ckpt": "List, verify or prune a run's checkpoints.",
     "check": "Say whether a recipe's parts fit, without starting anything.",
