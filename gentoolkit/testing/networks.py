@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gentoolkit.components.schedules.vp import VP
 from gentoolkit.diffusion import Gaussian, GaussianForward, sum_per_sample
+from gentoolkit.engine.blocks import blocks_of
 from gentoolkit.registry import Facts
 
 from .suite import Case, Suite, fit
@@ -278,6 +279,34 @@ def its_gradient_has_a_gradient(case: Case) -> None:
     assert abs(float(slope - expected)) <= 1e-3 * abs(float(expected)) + 1e-6
 
 
+def its_blocks_have_their_weights_while_they_are_called(case: Case) -> None:
+    """What it names as `blocks` are modules of its own that are called, and their weights are used there alone: so it can be
+    cut into shards."""
+    net, args = network(case), inputs(case)
+    expected, blocks = outputs(net, args), blocks_of(net)
+    mine = set(map(id, net.modules()))
+    idle = {id(block): type(block).__name__ for block in blocks}
+
+    def gather(block: nn.Module, _: Any) -> None:
+        idle.pop(id(block), None)
+        for weight, value in kept[id(block)]:
+            weight.data.copy_(value)
+
+    def free(block: nn.Module, *_: Any) -> None:
+        for weight, _value in kept[id(block)]:
+            weight.data.fill_(torch.nan)
+
+    kept = {id(block): [(p, p.detach().clone()) for p in block.parameters()] for block in blocks}
+    for block in blocks:
+        assert id(block) in mine, f"the block {type(block).__name__} is no module of the network"
+        block.register_forward_pre_hook(gather)
+        block.register_forward_hook(free)
+        free(block)
+    found = outputs(net, args)
+    assert not idle, f"these blocks are never called: {sorted(set(idle.values()))}"
+    assert same(expected, found), "the weights of a block are used outside of it"
+
+
 NETWORKS = Suite(
     "networks",
     cases,
@@ -294,5 +323,6 @@ NETWORKS = Suite(
         its_state_dict_is_all_there_is,
         it_can_be_built_without_memory,
         its_gradient_has_a_gradient,
+        its_blocks_have_their_weights_while_they_are_called,
     ),
 )

@@ -85,18 +85,28 @@ def unseeded(net):
 
 
 def without(name):
-    from attrs import evolve
+    from dataclasses import replace
 
     def spoil(net):
         forward = net.forward
 
         def blind(*args):
             value = getattr(args[-1], name)
-            return forward(*args[:-1], evolve(args[-1], **{name: torch.zeros_like(value)}))
+            return forward(*args[:-1], replace(args[-1], **{name: torch.zeros_like(value)}))
 
         return blind
 
     return spoil
+
+
+def borrowed_block(net):
+    first, forward = net.net.first, net.forward
+    net.blocks = [first]
+    return lambda *args: forward(*args) + first.weight.sum()
+
+
+def stray_block(net):
+    net.blocks = [nn.ModuleList([net.net.first])]
 
 
 NETWORKS = {
@@ -112,8 +122,10 @@ NETWORKS = {
     "its_state_dict_is_all_there_is": network("denoiser", hidden_state),
     "it_can_be_built_without_memory": network("denoiser", stray_buffer),
     "its_gradient_has_a_gradient": network("discriminator", around(lambda f, *a: OnceOnly.apply(f(*a))), steps=4),
+    "its_blocks_have_their_weights_while_they_are_called": network("denoiser", borrowed_block),
 }
 MORE_NETWORKS = [
+    ("its_blocks_have_their_weights_while_they_are_called", network("denoiser", stray_block)),
     ("everything_it_is_given_matters", network("denoiser", around(lambda f, x, level, c: f(x, level_0(level), c)))),
     ("it_can_be_built_without_memory", network("denoiser", scratch)),
     ("samples_do_not_leak_into_each_other", network("discriminator", around(lambda f, *a: f(*a) + f(*a).mean()), steps=4)),
@@ -121,9 +133,9 @@ MORE_NETWORKS = [
 
 
 def level_0(level):
-    import attrs
+    import dataclasses
 
-    return attrs.evolve(level, time=torch.zeros_like(level.time))
+    return dataclasses.replace(level, time=torch.zeros_like(level.time))
 
 
 def check_called(slot, name):
