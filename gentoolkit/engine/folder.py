@@ -74,6 +74,22 @@ HELD: list[IO[str]] = []
 """Lock files of this process; a forked child closes its copies, or the lock would outlive the process that took it."""
 
 
+LOCK_TRIES, LOCK_PAUSE = 3, 0.1
+"""How often, and after how many seconds, a held lock is tried again."""
+
+
+def held(folder: Path) -> bool:
+    """Whether a process trains in a folder."""
+    try:
+        with (folder / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Hold the folder for this process while the block runs.
@@ -82,11 +98,17 @@ def lock(folder: Path) -> Iterator[None]:
         GentoolError: another process trains in it.
     """
     file = (folder / ".lock").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise GentoolError(f"another process is training in {folder}; wait for it, or choose another run.name") from error
+    for tries_left in range(LOCK_TRIES, -1, -1):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            if tries_left and isinstance(error, BlockingIOError):  # perhaps somebody is only looking whether it is held
+                time.sleep(LOCK_PAUSE)
+                continue
+            file.close()
+            said = f"another process is training in {folder}; wait for it, or choose another run.name"
+            raise GentoolError(said) from error
     HELD.append(file)
     try:
         yield

@@ -6,7 +6,6 @@ for run in gentoolkit.runs("runs"):
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -111,7 +110,7 @@ def used(recipe: Mapping[str, Any], table: str) -> str:
 
 def state_of(path: Path, newest: int | None, steps: int | None) -> tuple[str, str]:
     """(the state, its reason) of a run whose newest commit is that of step `newest`."""
-    if held(path):
+    if folders.held(path):
         return "running", ""
     if newest is not None and newest == steps:
         return "finished", ""
@@ -123,18 +122,6 @@ def state_of(path: Path, newest: int | None, steps: int | None) -> tuple[str, st
     if end is not None or (path / folders.ORIGIN).exists():
         return "stopped", ""
     return "failed", "it ended without a word, as where it is killed"
-
-
-def held(path: Path) -> bool:
-    """Whether a process trains in a folder."""
-    try:
-        with (path / ".lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def last_line(log: Path) -> dict[str, Any]:

@@ -7,12 +7,14 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 
 import gentoolkit
 from gentoolkit.cli import main
+from gentoolkit.engine import folder as folders
 from gentoolkit.engine.results import Result, record
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError
@@ -72,6 +74,11 @@ def test_how_a_run_ended_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert row(place, "a").state == "running"
     assert row(place, "a").state == "finished"
+    with (place / "a/.lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        Timer(0.15, looking.close).start()
+        with folders.lock(place / "a"):
+            assert row(place, "a").state == "running", "who only looks does not keep a run from starting"
 
     def ending(name: str, **training: Any) -> None:
         train(recipe(place / name, **training), quiet=True)
