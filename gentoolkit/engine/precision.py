@@ -40,10 +40,10 @@ def settings(device: torch.device, deterministic: bool) -> Iterator[None]:
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     cudnn.allow_tf32 = matmul.allow_tf32 = False
     cudnn.benchmark, cudnn.deterministic = not deterministic, deterministic
+    # What has no deterministic form is used all the same: torch says so, once.
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
-        # What has no deterministic form is used all the same: torch says so, once.
-        torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield

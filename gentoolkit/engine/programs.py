@@ -66,6 +66,8 @@ class Programs:
         self.tolerance, self.deterministic = TOLERANCE[precision], deterministic
         self.folder: Path | None = None
         self.say: Callable[[str], None] = lambda text: None
+        self.verdicts: dict[str, Verdict] = {}
+        """What became of every program so far, by update and terms."""
         self._losses: dict[tuple[str, frozenset[str]], Loss] = {}
         self._known: dict[str, dict[str, Any]] | None = None
 
@@ -116,7 +118,7 @@ class Programs:
                 f'training.compile = "all", but the loss of {name} cannot be: {verdict.reason}; '
                 'use compile = "auto", which runs it eagerly, or "off"'
             )
-        self._losses[key] = chosen
+        self._losses[key], self.verdicts[name] = chosen, verdict
         if self.world.first and self.folder is not None:
             record_program(self.folder, name, asdict(verdict))
         self.say(sentence(name, verdict))

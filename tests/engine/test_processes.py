@@ -54,6 +54,17 @@ def test_one_and_two_processes_take_the_same_steps(group: Path, tmp_path: Path, 
         assert tiny.largest_difference(together, alone) < 1e-12
 
 
+def test_compiled_losses_run_inside_shells_and_not_on_shards(group: Path, tmp_path: Path) -> None:
+    train(tiny.recipe("ddgan", tmp_path / "one", precision="fp64"), quiet=True)
+    assert tiny.largest_difference(tiny.state(group / "compiled")[1], tiny.state(tmp_path / "one")[1]) < 1e-12
+    (start,) = json.loads((group / "compiled" / "environment.json").read_text())
+    assert len(start["programs"]) == 3
+    assert all(p["compiled"] for p in start["programs"].values())
+    (start,) = json.loads((group / "compiled-fsdp" / "environment.json").read_text())
+    assert start["programs"]["denoiser (simple)"]["reason"] == "its weights lie in shards"
+    assert tiny.state(group / "compiled-fsdp")[0] == 2
+
+
 def test_a_run_goes_on_with_another_number_of_processes(group: Path, tmp_path: Path) -> None:
     train(tiny.recipe("ddgan", tmp_path / "one", precision="fp64"), quiet=True)
     assert tiny.state(group / "resumed")[0] == 6

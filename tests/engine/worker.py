@@ -26,7 +26,7 @@ from poison import poisoned
 
 import gentoolkit
 from gentoolkit.components.regularizers.slopes import squared_slope
-from gentoolkit.engine import faults
+from gentoolkit.engine import faults, programs
 from gentoolkit.engine.guard import Diverged
 from gentoolkit.engine.sample_files import write_samples
 from gentoolkit.engine.shell import Shell, inside
@@ -158,6 +158,16 @@ def main(folder: Path) -> None:
     train(tiny.tuned(folder / "tuned", folder / "source", steps=4), quiet=True)
     train(tiny.tuned(folder / "tuned", folder / "source"), quiet=True)
     train(tiny.tuned(folder / "tuned-fsdp", folder / "source", parallel="fsdp"), quiet=True)
+
+    programs.BACKEND = "aot_eager"
+    train(tiny.recipe("ddgan", folder / "compiled", precision="fp64", compile="all", micro_batch=2), quiet=True)
+    train(tiny.recipe("ddpm", folder / "compiled-fsdp", parallel="fsdp", compile="auto", steps=2), quiet=True)
+    said = ""
+    try:
+        train(tiny.recipe("ddpm", folder / "refused", parallel="fsdp", compile="all", steps=2), quiet=True)
+    except GentoolError as error:
+        said = str(error)
+    assert "its weights lie in shards" in said
 
     shared(folder / "shared")
     not_finite(folder)
