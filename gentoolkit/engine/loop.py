@@ -87,8 +87,7 @@ class Loop:
 
     def restore(self) -> tuple[int, list[str]]:
         """(the step of the newest checkpoint that verifies or 0, what is to be said); puts its tensors back."""
-        newest, refused = checkpoints.newest(self.saver.store)
-        self.world.barrier()
+        newest, refused = self.world.told(checkpoints.newest(self.saver.store) if self.world.first else None)
         if self.world.first:
             for damaged in refused:
                 checkpoints.withdraw(damaged)
