@@ -69,6 +69,7 @@ def tiny_facts(
         latent=latent,
         w=None if latent is None else latent + 2,
         batch=8,
+        batch_size=8,
         training_steps=20,
     )
     for part in (schedule or VP(), parametrization or X0Posterior()):
