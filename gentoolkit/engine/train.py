@@ -39,7 +39,7 @@ from .store import Store
 from .trained import load_reference
 from .watchers import RunView, Watchers
 from .whole import write_whole
-from .world import world, world_size
+from .world import World, world, world_size
 from .wrap import memory_of, shared
 
 FLOPS = "GENTOOL_STEP_FLOPS"
@@ -90,8 +90,8 @@ def train(
     with ExitStack() as stack:
         loaded = recipes.load(source, overrides, nproc=world_size(), trust_local=trust_local)
         recipe, facts = loaded.recipe, loaded.facts
-        flops, unchecked = deeply(loaded) if deep else (told_flops(), "")
         here = stack.enter_context(world(recipe.training.device))
+        flops, unchecked = deeply_once(loaded, here) if deep else (told_flops(), "")
         stack.enter_context(settings(here.device, recipe.training.deterministic))
         where = loaded.home or Path(recipe.run.folder or Path("runs") / loaded.name)
         if is_exported(where):
@@ -196,6 +196,24 @@ def deeply(loaded: recipes.Loaded) -> tuple[float | None, str]:
         return deep_check(loaded).flops, ""
     except Unknowable as error:
         return None, str(error)
+
+
+def deeply_once(loaded: recipes.Loaded, here: World) -> tuple[float | None, str]:
+    """`deeply`, by the first process; where it finds a mistake the others, which would find the same, leave without a word.
+
+    Raises:
+        GentoolError: the parts do not fit.
+    """
+    found: tuple[float | None, str] = (None, "")
+    mistake: GentoolError | None = None
+    if here.first:
+        try:
+            found = deeply(loaded)
+        except GentoolError as error:
+            mistake = error
+    if here.told(mistake is not None):
+        raise mistake or SystemExit(2)
+    return found
 
 
 def told_flops() -> float | None:

@@ -112,6 +112,30 @@ def parallelisms(folder: Path) -> None:
         run("ddgan", "changed", precision="fp64", parallel=parallel, steps=steps)
 
 
+def checked_once(folder: Path) -> None:
+    """The deep check is the first process's; what it finds ends all, and one of them says it."""
+    from unittest import mock
+
+    from gentoolkit.engine import train as training
+    from gentoolkit.registry import GentoolError
+
+    checked: list[object] = []
+
+    def refuse(loaded: object) -> None:
+        checked.append(loaded)
+        raise GentoolError("it does not fit")
+
+    ended: BaseException | None = None
+    with mock.patch.object(training, "deep_check", refuse):
+        try:
+            train(tiny.recipe("ddpm", folder / "misfit"), quiet=True)
+        except (GentoolError, SystemExit) as error:
+            ended = error
+    first = dist.get_rank() == 0
+    assert len(checked) == int(first)
+    assert isinstance(ended, GentoolError if first else SystemExit), ended
+
+
 def stop_soon() -> None:
     """Send this process a SIGTERM some steps after the loop has begun to listen for one."""
     while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
@@ -171,6 +195,7 @@ def main(folder: Path) -> None:
 
     shared(folder / "shared")
     not_finite(folder)
+    checked_once(folder)
 
     # One process finds its disk full while both write in the background; both must say so, after the same step.
     faults.arm("fail:shard:3" if dist.get_rank() == 1 else "")
