@@ -21,11 +21,11 @@ from attrs import evolve
 from gentoolkit import recipe as recipes
 from gentoolkit.engine.assemble import assemble
 from gentoolkit.engine.loop import Loop
-from gentoolkit.engine.saver import Saver
-from gentoolkit.engine.store import Store
-from gentoolkit.engine.trained import load_reference
-from gentoolkit.engine.world import World, choose_device
-from gentoolkit.engine.wrap import shared
+from gentoolkit.engine.models.trained import load_reference
+from gentoolkit.engine.processes.world import World, choose_device
+from gentoolkit.engine.processes.wrap import shared
+from gentoolkit.engine.storage.saver import Saver
+from gentoolkit.engine.storage.store import Store
 
 
 def state(width: int, device: torch.device, folder: Path) -> tuple[recipes.Loaded, dict[str, torch.Tensor]]:

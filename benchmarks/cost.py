@@ -36,8 +36,8 @@ from gentoolkit import recipe as recipes
 from gentoolkit.components.methods import Batch
 from gentoolkit.engine import train as training
 from gentoolkit.engine.loop import Loop
-from gentoolkit.engine.saver import Saver
-from gentoolkit.engine.stopping import Stop
+from gentoolkit.engine.processes.stopping import Stop
+from gentoolkit.engine.storage.saver import Saver
 
 IMAGES = 2000
 NAMES = ("bare", "full")

@@ -25,7 +25,7 @@ from gentoolkit.components.data.image_folder import ImageFolder
 from gentoolkit.components.data.packed import Packed
 from gentoolkit.components.data.packing import pack
 from gentoolkit.engine.feed import Feed
-from gentoolkit.engine.world import world
+from gentoolkit.engine.processes.world import world
 from gentoolkit.recipe import load
 from gentoolkit.registry import Facts
 

@@ -33,22 +33,23 @@ from gentoolkit.components.metrics.timing import Stopwatch
 from gentoolkit.components.model import Condition
 from gentoolkit.components.networks import fir
 from gentoolkit.diffusion import Draw
-from gentoolkit.engine import checkpoints, folder, programs
 from gentoolkit.engine.assemble import assemble, build
 from gentoolkit.engine.average import averages
-from gentoolkit.engine.deep import deep_check
+from gentoolkit.engine.checking.deep import deep_check
 from gentoolkit.engine.guard import Guard
-from gentoolkit.engine.layout import prepare
+from gentoolkit.engine.log.moments import Moments
+from gentoolkit.engine.log.peaks import peak
 from gentoolkit.engine.loop import DTYPES
-from gentoolkit.engine.moments import Moments
-from gentoolkit.engine.peaks import peak
+from gentoolkit.engine.models.trained import load_reference
+from gentoolkit.engine.numerics import programs
+from gentoolkit.engine.numerics.layout import prepare
+from gentoolkit.engine.numerics.precision import settings
+from gentoolkit.engine.numerics.programs import Programs, Verdict, stirred
 from gentoolkit.engine.players import Nets, Player, players
-from gentoolkit.engine.precision import settings
-from gentoolkit.engine.programs import Programs, Verdict, stirred
-from gentoolkit.engine.store import Store
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints, folder
+from gentoolkit.engine.storage.store import Store
 from gentoolkit.engine.train import train
-from gentoolkit.engine.trained import load_reference
-from gentoolkit.engine.world import World
 from gentoolkit.recipe.parallelism import Parallelism
 
 Rows = Iterator[tuple[str, str]]

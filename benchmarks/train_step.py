@@ -32,10 +32,10 @@ from gentoolkit.diffusion import Draw
 from gentoolkit.engine.assemble import assemble
 from gentoolkit.engine.average import Average
 from gentoolkit.engine.guard import Guard
-from gentoolkit.engine.moments import Moments
+from gentoolkit.engine.log.moments import Moments
+from gentoolkit.engine.models.trained import load_reference
 from gentoolkit.engine.players import Nets, Player
-from gentoolkit.engine.trained import load_reference
-from gentoolkit.engine.world import World
+from gentoolkit.engine.processes.world import World
 from gentoolkit.interop.ddgan_layout import discriminator_layout, generator_layout
 from gentoolkit.interop.ddgan_run import fill
 from gentoolkit.interop.ddgan_weights import discriminator_state, generator_state

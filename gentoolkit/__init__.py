@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .components.data.looking import survey as check_data
     from .components.data.packing import pack as pack_data
-    from .engine.check import check
-    from .engine.posthoc import synthesize
+    from .engine.checking.check import check
+    from .engine.models.posthoc import synthesize
+    from .engine.models.trained import TrainedRun, load
     from .engine.replay import replay
+    from .engine.storage.upkeep import checkpoints
+    from .engine.storage.upkeep import prune as prune_checkpoints
     from .engine.train import Outcome, train
-    from .engine.trained import TrainedRun, load
-    from .engine.upkeep import checkpoints
-    from .engine.upkeep import prune as prune_checkpoints
     from .evaluation.comparison import compare_runs
     from .evaluation.evaluate import evaluate
     from .evaluation.runs import runs
@@ -34,21 +34,21 @@ _WHERE = {
     "Loaded": "recipe",
     "Outcome": "engine.train",
     "RunRef": "registry",
-    "TrainedRun": "engine.trained",
-    "check": "engine.check",
-    "checkpoints": "engine.upkeep",
+    "TrainedRun": "engine.models.trained",
+    "check": "engine.checking.check",
+    "checkpoints": "engine.storage.upkeep",
     "check_data": "components.data.looking:survey",
     "compare_runs": "evaluation.comparison",
     "component": "registry",
     "evaluate": "evaluation.evaluate",
     "export": "interop.export",
     "hookimpl": "registry",
-    "load": "engine.trained",
+    "load": "engine.models.trained",
     "opt": "registry",
     "pack_data": "components.data.packing:pack",
-    "prune_checkpoints": "engine.upkeep:prune",
+    "prune_checkpoints": "engine.storage.upkeep:prune",
     "runs": "evaluation.runs",
-    "synthesize": "engine.posthoc",
+    "synthesize": "engine.models.posthoc",
     "replay": "engine.replay",
     "train": "engine.train",
 }

@@ -14,7 +14,7 @@ from importlib import import_module
 
 import click
 
-from gentoolkit.engine import launched
+from gentoolkit.engine.processes import launched
 
 COMMANDS = {
     "train": "Train a recipe.",

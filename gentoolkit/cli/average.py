@@ -12,7 +12,7 @@ import click
 @click.option("--step", type=click.IntRange(1), help="Where the average ends; at the last snapshot unless given.")
 def command(run: str, out: str, sigma_rel: float, step: int | None) -> None:
     """Combine the snapshots of RUN, kept of a power-function average, into one of another width, in the new folder OUT."""
-    from gentoolkit.engine.posthoc import synthesize
+    from gentoolkit.engine.models.posthoc import synthesize
 
     made = synthesize(run, out, sigma_rel, step)
     click.echo(

@@ -14,7 +14,7 @@ import click
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 def command(recipe: str, overrides: tuple[str, ...], nproc: int, deep: bool, files: bool, trust_local: bool) -> None:
     """Say whether the parts of RECIPE fit together; nothing is opened or started."""
-    from gentoolkit.engine.check import check
+    from gentoolkit.engine.checking.check import check
 
     loaded = check(recipe, overrides, nproc=nproc, files=files, deep=deep, trust_local=trust_local or None)
     r, facts = loaded.recipe, loaded.facts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from gentoolkit.engine.upkeep import Held
+    from gentoolkit.engine.storage.upkeep import Held
 
 
 @click.group()
@@ -19,7 +19,7 @@ def command() -> None:
 @click.argument("run")
 def ls(run: str) -> None:
     """List the checkpoints of RUN, newest first; nothing is verified."""
-    from gentoolkit.engine.upkeep import checkpoints
+    from gentoolkit.engine.storage.upkeep import checkpoints
 
     show(run, checkpoints(run))
 
@@ -28,7 +28,7 @@ def ls(run: str) -> None:
 @click.argument("run")
 def verify(run: str) -> int:
     """Read all files of RUN's checkpoints and compare them with what was committed; exit code 1 if one is damaged."""
-    from gentoolkit.engine.upkeep import checkpoints
+    from gentoolkit.engine.storage.upkeep import checkpoints
 
     there = checkpoints(run, verify=True)
     show(run, there)
@@ -41,7 +41,7 @@ def verify(run: str) -> int:
 @click.option("--dry-run", is_flag=True, help="Delete nothing, and say what would go.")
 def prune(run: str, keep: int | None, dry_run: bool) -> None:
     """Delete the checkpoints of RUN that its rules do not keep, damaged ones and uncommitted ones among the older."""
-    from gentoolkit.engine.upkeep import prune
+    from gentoolkit.engine.storage.upkeep import prune
 
     going = prune(run, keep, dry_run)
     for held in going:
@@ -52,7 +52,7 @@ def prune(run: str, keep: int | None, dry_run: bool) -> None:
 
 def show(run: str, there: list[Held]) -> None:
     """A line for each."""
-    from gentoolkit.engine.upkeep import age
+    from gentoolkit.engine.storage.upkeep import age
 
     if not there:
         click.echo(f"{run} has no checkpoints yet")

@@ -14,7 +14,7 @@ def command() -> None:
     import torch
     import torch.distributed as dist
 
-    from gentoolkit.engine.folder import versions
+    from gentoolkit.engine.storage.folder import versions
     from gentoolkit.registry import get_registry
 
     for name, number in versions().items():

@@ -17,9 +17,9 @@ import click
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 def command(run: str, names: tuple[str, ...], seed: int, weights: str, nproc: int, device: str, trust_local: bool) -> int:
     """Measure RUN with the metrics of its recipe; each number comes with the protocol it was measured under."""
-    from gentoolkit.engine.folder import RESULTS
-    from gentoolkit.engine.launch import is_follower, is_worker, launch
-    from gentoolkit.engine.trained import load, run_folder
+    from gentoolkit.engine.models.trained import load, run_folder
+    from gentoolkit.engine.processes.launch import is_follower, is_worker, launch
+    from gentoolkit.engine.storage.folder import RESULTS
     from gentoolkit.evaluation.evaluate import evaluate
 
     if nproc > 1 and not is_worker():

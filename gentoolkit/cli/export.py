@@ -13,7 +13,7 @@ WORDS = {"ema": "averaged"}
 @click.option("--weights", default="ema", show_default=True, help="ema, raw, or the name of another average of the recipe.")
 def command(run: str, out: str, weights: str) -> None:
     """Write a model to be given away into the new folder OUT: RUN's averaged weights (or others), its recipe and a card."""
-    from gentoolkit.engine.trained import load
+    from gentoolkit.engine.models.trained import load
     from gentoolkit.interop.export import export
 
     trained = load(run, weights, device="cpu")

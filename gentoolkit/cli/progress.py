@@ -30,7 +30,7 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """So many of so many are done."""
-        from gentoolkit.engine.console import on_a_terminal
+        from gentoolkit.engine.log.console import on_a_terminal
 
         now = time.monotonic()
         if self._first is None:

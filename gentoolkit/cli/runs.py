@@ -70,7 +70,7 @@ def compare(runs: tuple[str, ...], as_json: bool) -> None:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns: a table on a terminal, plain text elsewhere."""
-    from gentoolkit.engine.console import on_a_terminal
+    from gentoolkit.engine.log.console import on_a_terminal
 
     if on_a_terminal():
         from rich.console import Console

@@ -31,9 +31,9 @@ def command(
     quiet: bool,
 ) -> int:
     """Draw samples from RUN, a run folder or an exported model. Interrupted, the same command goes on where it was."""
-    from gentoolkit.engine.launch import is_follower, is_worker, launch
-    from gentoolkit.engine.sample_files import check_target, write_samples
-    from gentoolkit.engine.trained import load, run_folder
+    from gentoolkit.engine.models.trained import load, run_folder
+    from gentoolkit.engine.processes.launch import is_follower, is_worker, launch
+    from gentoolkit.engine.samples.sample_files import check_target, write_samples
 
     asked = _classes(classes, count)
     if nproc > 1 and not is_worker():

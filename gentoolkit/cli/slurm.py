@@ -19,7 +19,7 @@ import click
 @click.option("-o", "out", default="job.sh", show_default=True, help="The job file.")
 def command(recipe: str, overrides: tuple[str, ...], nodes: int, gpus: int, time: str, partition: str | None, out: str) -> None:
     """Write the job file that trains RECIPE under Slurm, checked first."""
-    from gentoolkit.engine.slurm import job
+    from gentoolkit.engine.processes.slurm import job
     from gentoolkit.registry import GentoolError
 
     text = job(recipe, overrides, nodes=nodes, gpus=gpus, time=time, partition=partition)

@@ -43,8 +43,8 @@ def command(
 
     Values may be changed on the way: gentool train quickstart training.steps=100
     """
-    from gentoolkit.engine.launch import is_follower, is_worker, launch, machines, started
-    from gentoolkit.engine.stopping import RESUMABLE, seconds
+    from gentoolkit.engine.processes.launch import is_follower, is_worker, launch, machines, started
+    from gentoolkit.engine.processes.stopping import RESUMABLE, seconds
 
     until = None if max_time is None else started() + seconds(max_time)
 

@@ -27,7 +27,7 @@ from torch.distributed.tensor import DTensor
 from gentoolkit.components.methods import Plan
 from gentoolkit.recipe.tree import Ema, Forgetting, Recipe
 
-from .wrap import local, shares_of
+from .processes.wrap import local, shares_of
 
 DEFAULT = "ema"
 """The average that `[ema]` describes, in checkpoints and as `--weights`."""

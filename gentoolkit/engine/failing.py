@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Console
 from .guard import DUMPS, Diverged, Event, Rewind
+from .log.console import Console
 from .onlookers import Onlookers
-from .stopping import Stop
-from .store import Store
-from .writing import write
+from .processes.stopping import Stop
+from .storage.store import Store
+from .storage.writing import write
 
 if TYPE_CHECKING:
     from .loop import Loop

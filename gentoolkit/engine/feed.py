@@ -24,10 +24,10 @@ from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts, GentoolError
 
-from .folder import HELD
+from .processes.stopping import SIGNALS
+from .processes.world import World
 from .ring import Ring
-from .stopping import SIGNALS
-from .world import World
+from .storage.folder import HELD
 
 ROUNDS = 6
 AHEAD = 2

@@ -25,8 +25,8 @@ from torch import Tensor
 from gentoolkit.components.methods import Update
 from gentoolkit.registry import GentoolError
 
-from .stopping import DIVERGED
-from .world import World
+from .processes.stopping import DIVERGED
+from .processes.world import World
 
 DUMPS = "dumps"
 """Folder, in a run's, of the weights before steps that failed, as checkpoints."""

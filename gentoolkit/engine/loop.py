@@ -16,22 +16,23 @@ from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
 
-from . import checkpoints, learned
+from . import learned
 from .assemble import Assembly
 from .average import averages
 from .failing import failed
 from .feed import Feed
 from .guard import Guard, not_finite
-from .moments import Moments
+from .log.moments import Moments
+from .numerics.programs import Programs
 from .onlookers import Onlookers
 from .players import Nets, players
-from .programs import Programs
-from .sampling import draw_together
-from .saver import Saver
+from .processes.stopping import DONE, RESUMABLE, Stop
+from .processes.world import World
+from .samples.sampling import draw_together
 from .shares import shares
-from .stopping import DONE, RESUMABLE, Stop
-from .store import Store
-from .world import World
+from .storage import checkpoints
+from .storage.saver import Saver
+from .storage.store import Store
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from .console import Console
-from .evaluations import Evaluations
-from .journal import Journal
-from .meters import Meters
-from .snapshots import Snapshots
-from .watchers import Watchers
+from .log.console import Console
+from .log.meters import Meters
+from .log.watchers import Watchers
+from .models.snapshots import Snapshots
+from .samples.evaluations import Evaluations
+from .storage.journal import Journal
 
 
 @frozen

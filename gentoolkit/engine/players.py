@@ -22,12 +22,12 @@ from gentoolkit.registry import Facts
 
 from .average import hollow
 from .guard import Guard
-from .moments import Moments
-from .precision import arithmetic
-from .programs import Programs
-from .shell import inside
-from .world import World
-from .wrap import Wrap, clip, mesh_of, total_norm, wrap
+from .log.moments import Moments
+from .numerics.precision import arithmetic
+from .numerics.programs import Programs
+from .processes.shell import inside
+from .processes.world import World
+from .processes.wrap import Wrap, clip, mesh_of, total_norm, wrap
 
 
 class Nets:

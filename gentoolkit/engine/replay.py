@@ -21,15 +21,16 @@ from torch import Tensor, nn
 from gentoolkit import recipe as recipes
 from gentoolkit.registry import GentoolError
 
-from . import checkpoints, folder, journal, learned
+from . import learned
 from .assemble import assemble, build
-from .checkpoints import Checkpoint
 from .feed import Feed
 from .guard import DUMPS, not_finite
 from .loop import DTYPES, Loop
-from .trained import load_reference, run_folder
-from .world import world
-from .wrap import shared
+from .models.trained import load_reference, run_folder
+from .processes.world import world
+from .processes.wrap import shared
+from .storage import checkpoints, folder, journal
+from .storage.checkpoints import Checkpoint
 
 PLAINLY = ("training.parallel=auto", "training.compile=off", "training.workers=0")
 SHOWN = 8

@@ -10,7 +10,7 @@ from gentoolkit.components.methods import Batch
 from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.tree import Training
 
-from .world import World
+from .processes.world import World
 
 
 def shares(

@@ -22,13 +22,13 @@ from gentoolkit.recipe import Loaded
 from gentoolkit.recipe.exported import WEIGHTS, foreign, is_exported
 from gentoolkit.registry import GentoolError
 
-from . import checkpoints, folder
 from .assemble import Assembly
 from .learned import copy_into
-from .store import Store
-from .trained import place_of, run_folder, tensors_of
-from .whole import write_whole
-from .world import World
+from .models.trained import place_of, run_folder, tensors_of
+from .processes.world import World
+from .storage import checkpoints, folder
+from .storage.store import Store
+from .storage.whole import write_whole
 
 RECORD = "start.json"
 SHAPING = ("data.", "process.", "model.", "method.")

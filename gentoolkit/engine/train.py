@@ -17,30 +17,31 @@ from gentoolkit.recipe.exported import is_exported
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import GentoolError
 
-from . import checkpoints, failing, folder
+from . import failing
 from .assemble import assemble, build
-from .console import Console
-from .deep import Unknowable, deep_check
-from .evaluations import Evaluations, configs_of
-from .faults import point
-from .held import needed
-from .journal import Journal
-from .layout import prepare
+from .checking.deep import Unknowable, deep_check
+from .checking.plan_text import describe
+from .log.console import Console
+from .log.meters import Meters
+from .log.peaks import peak
+from .log.watchers import RunView, Watchers
 from .loop import DTYPES, Loop
-from .meters import Meters
+from .models.snapshots import Snapshots
+from .models.trained import load_reference
+from .numerics.layout import prepare
+from .numerics.precision import settings
 from .onlookers import Onlookers
-from .peaks import peak
-from .plan_text import describe
-from .precision import settings
-from .snapshots import Snapshots
+from .processes.held import needed
+from .processes.stopping import DONE, RESUMABLE, STOP_FILE, Stop
+from .processes.world import World, world, world_size
+from .processes.wrap import memory_of, shared
+from .samples.evaluations import Evaluations, configs_of
 from .start import begin
-from .stopping import DONE, RESUMABLE, STOP_FILE, Stop
-from .store import Store
-from .trained import load_reference
-from .watchers import RunView, Watchers
-from .whole import write_whole
-from .world import World, world, world_size
-from .wrap import memory_of, shared
+from .storage import checkpoints, folder
+from .storage.faults import point
+from .storage.journal import Journal
+from .storage.store import Store
+from .storage.whole import write_whole
 
 FLOPS = "GENTOOL_STEP_FLOPS"
 """The environment variable in which a launcher hands the operations of an average step on."""

@@ -12,9 +12,9 @@ from typing import Any
 from attrs import frozen
 
 from gentoolkit import recipe as recipes
-from gentoolkit.engine.folder import METRICS, RESULTS
-from gentoolkit.engine.results import recorded
-from gentoolkit.engine.trained import run_folder
+from gentoolkit.engine.models.trained import run_folder
+from gentoolkit.engine.samples.results import recorded
+from gentoolkit.engine.storage.folder import METRICS, RESULTS
 from gentoolkit.recipe.differences import ABSENT, Difference
 from gentoolkit.registry import GentoolError
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gentoolkit.engine.assemble import build
-from gentoolkit.engine.folder import RESULTS
-from gentoolkit.engine.measuring import looks_at_samples, measured
-from gentoolkit.engine.results import Result, how, record
-from gentoolkit.engine.stopping import Stop, Stopped
-from gentoolkit.engine.trained import TrainedRun, load, load_reference
-from gentoolkit.engine.world import world
+from gentoolkit.engine.models.trained import TrainedRun, load, load_reference
+from gentoolkit.engine.processes.stopping import Stop, Stopped
+from gentoolkit.engine.processes.world import world
+from gentoolkit.engine.samples.measuring import looks_at_samples, measured
+from gentoolkit.engine.samples.results import Result, how, record
+from gentoolkit.engine.storage.folder import RESULTS
 from gentoolkit.registry import GentoolError
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from gentoolkit.engine import folder as folders
-from gentoolkit.engine.checkpoints import committed
-from gentoolkit.engine.store import Store
+from gentoolkit.engine.storage import folder as folders
+from gentoolkit.engine.storage.checkpoints import committed
+from gentoolkit.engine.storage.store import Store
 from gentoolkit.registry import GentoolError
 
 TAIL = 256 * 1024

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from gentoolkit import recipe as recipes
 from gentoolkit.components.discriminators.time_conv import TimeConv
-from gentoolkit.engine import checkpoints, folder
 from gentoolkit.engine.assemble import assemble
-from gentoolkit.engine.trained import load_reference
-from gentoolkit.engine.whole import digest, write_whole
-from gentoolkit.engine.world import World
-from gentoolkit.engine.writing import write
+from gentoolkit.engine.models.trained import load_reference
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints, folder
+from gentoolkit.engine.storage.whole import digest, write_whole
+from gentoolkit.engine.storage.writing import write
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Component, GentoolError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gentoolkit.engine.card import card
-from gentoolkit.engine.model_folder import Model, new_folder, write_model
-from gentoolkit.engine.trained import TrainedRun, load
+from gentoolkit.engine.models.card import card
+from gentoolkit.engine.models.model_folder import Model, new_folder, write_model
+from gentoolkit.engine.models.trained import TrainedRun, load
 from gentoolkit.registry import GentoolError
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gentoolkit.components.schedules.vp import VP
 from gentoolkit.diffusion import Gaussian, GaussianForward, sum_per_sample
-from gentoolkit.engine.blocks import blocks_of
+from gentoolkit.engine.processes.blocks import blocks_of
 from gentoolkit.registry import Facts
 
 from .suite import Case, Suite, fit

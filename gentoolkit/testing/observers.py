@@ -10,8 +10,8 @@ from typing import Any
 import pluggy
 import torch
 
-from gentoolkit.engine.results import Result
-from gentoolkit.engine.watchers import RunView
+from gentoolkit.engine.log.watchers import RunView
+from gentoolkit.engine.samples.results import Result
 from gentoolkit.recipe import load
 from gentoolkit.registry import Facts
 from gentoolkit.registry.hooks import Watching

@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from gentoolkit.engine import checkpoints
-from gentoolkit.engine.world import World
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints
 
 STEPS, EVERY, KILL_AFTER = 400, 20, 60
 RECIPE: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gentoolkit
-from gentoolkit.engine import checkpoints, folder
+from gentoolkit.engine.storage import checkpoints, folder
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError
 

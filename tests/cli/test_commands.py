@@ -109,8 +109,8 @@ def test_sampling_goes_on_where_it_was_killed(here: Path, capsys: pytest.Capture
     train("tiny.toml", quiet=True)
     whole = gentoolkit.load("runs/tiny").sample(40, seed=1).numpy()
     slow = (
-        "import time, gentoolkit.engine.sample_files as f\n"
-        "from gentoolkit.engine.trained import load\n"
+        "import time, gentoolkit.engine.samples.sample_files as f\n"
+        "from gentoolkit.engine.models.trained import load\n"
         "quick = f.draw_chunks\n"
         "def chunks(*a):\n"
         "    for c in quick(*a):\n"
@@ -128,7 +128,7 @@ def test_sampling_goes_on_where_it_was_killed(here: Path, capsys: pytest.Capture
     kept = {p.name: p.stat().st_mtime_ns for p in here.glob("x.npz.part/*.npy")}
     assert 2 <= len(kept) < 5
     made: list[int] = []
-    import gentoolkit.engine.sample_files as files
+    import gentoolkit.engine.samples.sample_files as files
 
     honest = files.draw_chunks
 
@@ -215,7 +215,7 @@ def test_class_frequencies_are_not_guessed(here: Path, capsys: pytest.CaptureFix
 
 
 def test_chunks_that_a_crash_cut_short_are_made_again(here: Path) -> None:
-    from gentoolkit.engine.sample_files import identity, write_samples
+    from gentoolkit.engine.samples.sample_files import identity, write_samples
 
     train("tiny.toml", quiet=True)
     run = gentoolkit.load("runs/tiny")
@@ -371,7 +371,8 @@ def test_train_without_the_deep_check(here: Path, capsys: pytest.CaptureFixture[
 def test_the_launcher_checks_in_depth_once_and_its_workers_do_not(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gentoolkit.engine import launch, train
+    from gentoolkit.engine import train
+    from gentoolkit.engine.processes import launch
 
     checked: list[Any] = []
     started: list[list[str]] = []
@@ -391,7 +392,7 @@ def test_the_launcher_checks_in_depth_once_and_its_workers_do_not(
 def test_several_processes_sample_and_measure_with_the_same_command(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gentoolkit.engine import launch
+    from gentoolkit.engine.processes import launch
 
     train("tiny.toml", quiet=True)
     started: list[list[str]] = []

@@ -23,10 +23,10 @@ import tiny
 
 from gentoolkit.components.regularizers.slopes import squared_slope
 from gentoolkit.engine.average import full
-from gentoolkit.engine.shell import inside
+from gentoolkit.engine.processes.shell import inside
+from gentoolkit.engine.processes.world import World, world
+from gentoolkit.engine.processes.wrap import Wrap, clip, mesh_of, total_norm, wrap
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World, world
-from gentoolkit.engine.wrap import Wrap, clip, mesh_of, total_norm, wrap
 from gentoolkit.recipe.parallelism import parallelism
 
 KINDS = ("ddp", "fsdp", "hsdp:2x2")

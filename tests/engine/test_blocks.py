@@ -20,9 +20,9 @@ from gentoolkit.components.discriminators.time_conv import TimeConv
 from gentoolkit.components.encoders.conv import Conv as Encoder
 from gentoolkit.components.regularizers.slopes import squared_slope
 from gentoolkit.diffusion import Gaussian
-from gentoolkit.engine.blocks import blocks_of, recompute
-from gentoolkit.engine.deep import deep_check
-from gentoolkit.engine.meter import Meter
+from gentoolkit.engine.checking.deep import deep_check
+from gentoolkit.engine.checking.meter import Meter
+from gentoolkit.engine.processes.blocks import blocks_of, recompute
 from gentoolkit.engine.train import train
 from gentoolkit.testing import tiny_condition, tiny_draw, tiny_facts
 from gentoolkit.testing.tiny import tiny_parts

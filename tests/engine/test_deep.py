@@ -12,8 +12,8 @@ import torch
 import gentoolkit
 from gentoolkit.components.methods import Plan, Term, Update
 from gentoolkit.engine.assemble import assemble
-from gentoolkit.engine.deep import Unknowable, term_sets
-from gentoolkit.engine.ghosts import ghostly
+from gentoolkit.engine.checking.deep import Unknowable, term_sets
+from gentoolkit.engine.checking.ghosts import ghostly
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError, get_registry
 

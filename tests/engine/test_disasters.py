@@ -18,11 +18,11 @@ import pytest
 import torch
 from PIL import Image
 
-from gentoolkit.engine import checkpoints, faults
-from gentoolkit.engine.saver import Saver
-from gentoolkit.engine.store import Store
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints, faults
+from gentoolkit.engine.storage.saver import Saver
+from gentoolkit.engine.storage.store import Store
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
 from gentoolkit.recipe.tree import Training
 from gentoolkit.registry import GentoolError
 

@@ -12,8 +12,8 @@ import pytest
 
 import gentoolkit
 from gentoolkit.components.metrics.mode_counts import ModeCounts
-from gentoolkit.engine import checkpoints, journal
-from gentoolkit.engine.results import recorded
+from gentoolkit.engine.samples.results import recorded
+from gentoolkit.engine.storage import checkpoints, journal
 from gentoolkit.engine.train import train
 from gentoolkit.recipe import RecipeError
 from gentoolkit.registry import hookimpl

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gentoolkit.engine.feed import Feed, Items, to_data_range
+from gentoolkit.engine.processes.world import World
 from gentoolkit.engine.ring import SPARE, Ring
-from gentoolkit.engine.world import World
 from gentoolkit.recipe import load
 from gentoolkit.registry import Facts, GentoolError, get_registry
 from gentoolkit.testing.sources import write_source

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from gentoolkit.engine import checkpoints, journal
 from gentoolkit.engine.guard import Diverged
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints, journal
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
 
 from . import tiny
 from .poison import poisoned

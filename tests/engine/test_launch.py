@@ -17,8 +17,8 @@ import pytest
 import torch.distributed.run
 
 from gentoolkit.cli.train import command
-from gentoolkit.engine import launched, srun
-from gentoolkit.engine.launch import Machines, machines
+from gentoolkit.engine.processes import launched, srun
+from gentoolkit.engine.processes.launch import Machines, machines
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError
 

@@ -11,13 +11,13 @@ import torch
 from gentoolkit import recipe as recipes
 from gentoolkit.components.optimizers.adam import Adam
 from gentoolkit.engine.assemble import assemble
-from gentoolkit.engine.layout import channels_last, prepare
 from gentoolkit.engine.learned import restore
+from gentoolkit.engine.models.trained import load_reference
+from gentoolkit.engine.numerics.layout import channels_last, prepare
+from gentoolkit.engine.numerics.programs import Programs
 from gentoolkit.engine.players import Nets, players
-from gentoolkit.engine.programs import Programs
+from gentoolkit.engine.processes.world import World
 from gentoolkit.engine.train import train
-from gentoolkit.engine.trained import load_reference
-from gentoolkit.engine.world import World
 from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.recipe.tree import Training
 

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 import gentoolkit
 from gentoolkit.components.methods import Terms
-from gentoolkit.engine import journal
 from gentoolkit.engine.average import decay_at
 from gentoolkit.engine.feed import Order, Positions
 from gentoolkit.engine.guard import Diverged
+from gentoolkit.engine.storage import journal
 from gentoolkit.engine.train import train
 from gentoolkit.recipe.tree import Ema
 from gentoolkit.registry import GentoolError, get_registry

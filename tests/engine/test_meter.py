@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from gentoolkit.engine.meter import Meter
+from gentoolkit.engine.checking.meter import Meter
 
 N, W = 10, 100
 FLOAT = 4

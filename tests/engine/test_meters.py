@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gentoolkit.engine import folder, journal, meters, peaks
-from gentoolkit.engine.console import Console
-from gentoolkit.engine.meters import Meters
+from gentoolkit.engine.log import meters, peaks
+from gentoolkit.engine.log.console import Console
+from gentoolkit.engine.log.meters import Meters
+from gentoolkit.engine.storage import folder, journal
 from gentoolkit.engine.train import train
 
 from . import tiny

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gentoolkit.diffusion import Draw
-from gentoolkit.engine.noise import Given, Noted, drawn
+from gentoolkit.engine.numerics.noise import Given, Noted, drawn
 
 
 def asked(rng: Draw) -> list[torch.Tensor]:

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import gentoolkit
-from gentoolkit.engine import checkpoints
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
 
 from . import tiny
 

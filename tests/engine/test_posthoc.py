@@ -11,7 +11,7 @@ from PIL import Image
 
 import gentoolkit
 from gentoolkit.engine.average import exponent
-from gentoolkit.engine.posthoc import inner, shares, synthesize
+from gentoolkit.engine.models.posthoc import inner, shares, synthesize
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError
 
@@ -37,7 +37,7 @@ def test_a_width_that_was_kept_is_taken_as_it_is() -> None:
 
 
 def test_it_is_the_average_that_would_have_been_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gentoolkit.engine.snapshots.picture", lambda samples, facts: Image.new("L", (1, 1)))
+    monkeypatch.setattr("gentoolkit.engine.models.snapshots.picture", lambda samples, facts: Image.new("L", (1, 1)))
     table = tiny.recipe("ddpm", tmp_path / "run", steps=160, checkpoint_every=160, log_every=160, snapshot_every=4)
     table["sampler"] = {"use": "ancestral", "batch": 2000}
     table["method"] = {"use": "ddpm", "optimizers": {"denoiser": {"use": "adam", "lr": 1e-2}}}

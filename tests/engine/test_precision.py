@@ -17,13 +17,13 @@ from gentoolkit.components.model import Condition
 from gentoolkit.components.networks.layers import full_precision
 from gentoolkit.diffusion import Draw
 from gentoolkit.engine.assemble import assemble
+from gentoolkit.engine.models.trained import load_reference
+from gentoolkit.engine.numerics.precision import settings
+from gentoolkit.engine.numerics.programs import Programs, stirred
 from gentoolkit.engine.players import Nets, Player, players
-from gentoolkit.engine.precision import settings
-from gentoolkit.engine.programs import Programs, stirred
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.processes.wrap import Wrap
 from gentoolkit.engine.train import train
-from gentoolkit.engine.trained import load_reference
-from gentoolkit.engine.world import World
-from gentoolkit.engine.wrap import Wrap
 from gentoolkit.recipe.parallelism import Parallelism
 
 from . import tiny
@@ -94,7 +94,7 @@ def test_the_gradient_of_r1_under_bf16_is_that_of_fp32(monkeypatch: pytest.Monke
     assert 1e-3 < apart(slopes(rough, "adversarial"), slopes(exact, "adversarial")) < 0.2, "bf16 was not used elsewhere"
 
     # Without the engine's hand it is not.
-    from gentoolkit.engine import programs
+    from gentoolkit.engine.numerics import programs
 
     monkeypatch.setattr(programs, "full_precision", lambda device: torch.autocast("cpu", torch.bfloat16))
     assert apart(slopes(rough, "r1"), slopes(exact, "r1")) > 3e-3
@@ -111,7 +111,7 @@ def test_a_discriminator_may_attend(precision: str, monkeypatch: pytest.MonkeyPa
     # Fused attention, which torch would choose, has no second derivative.
     from contextlib import nullcontext
 
-    monkeypatch.setattr("gentoolkit.engine.precision.sdpa_kernel", lambda backend: nullcontext())
+    monkeypatch.setattr("gentoolkit.engine.numerics.precision.sdpa_kernel", lambda backend: nullcontext())
     with pytest.raises(RuntimeError, match="derivative for aten::_scaled_dot_product"):
         slopes(player("fp32", fused), "r1")
 

@@ -14,13 +14,13 @@ import pytest
 import torch
 
 import gentoolkit
-from gentoolkit.engine import checkpoints
 from gentoolkit.engine.guard import Diverged
-from gentoolkit.engine.results import recorded
-from gentoolkit.engine.sampling import draw_chunks
-from gentoolkit.engine.stopping import Stop
+from gentoolkit.engine.processes.stopping import Stop
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.samples.results import recorded
+from gentoolkit.engine.samples.sampling import draw_chunks
+from gentoolkit.engine.storage import checkpoints
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
 
 from . import tiny
 from .poison import poisoned

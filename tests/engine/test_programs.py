@@ -12,8 +12,8 @@ from torch import nn
 
 from gentoolkit.components.methods import Terms
 from gentoolkit.components.methods.gaussian_steps import GaussianSteps
-from gentoolkit.engine import programs
-from gentoolkit.engine.programs import difference, stirred
+from gentoolkit.engine.numerics import programs
+from gentoolkit.engine.numerics.programs import difference, stirred
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError
 

@@ -16,10 +16,10 @@ import pytest
 import torch
 
 import gentoolkit
-from gentoolkit.engine import checkpoints, journal
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints, journal
+from gentoolkit.engine.storage.writing import write
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
-from gentoolkit.engine.writing import write
 from gentoolkit.registry import GentoolError
 
 from . import tiny
@@ -172,7 +172,7 @@ def test_a_finished_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
-    from gentoolkit.engine import folder
+    from gentoolkit.engine.storage import folder
 
     train(tiny.recipe("ddpm", tmp_path / "run", steps=2), quiet=True)
     with folder.lock(tmp_path / "run"), pytest.raises(GentoolError, match="another process is training"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import gentoolkit
-from gentoolkit.engine.slurm import job
+from gentoolkit.engine.processes.slurm import job
 from gentoolkit.registry import GentoolError
 
 from . import tiny

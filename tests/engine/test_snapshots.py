@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import gentoolkit
-from gentoolkit.engine import model_folder
+from gentoolkit.engine.models import model_folder
 from gentoolkit.engine.train import train
 from gentoolkit.recipe.exported import verified
 from gentoolkit.registry import GentoolError

@@ -14,8 +14,8 @@ import torch
 import gentoolkit
 from gentoolkit.engine import start
 from gentoolkit.engine.assemble import assemble
+from gentoolkit.engine.models.trained import load_reference
 from gentoolkit.engine.train import train
-from gentoolkit.engine.trained import load_reference
 from gentoolkit.registry import GentoolError
 
 from . import tiny

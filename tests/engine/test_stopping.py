@@ -14,11 +14,11 @@ import pytest
 import torch
 
 import gentoolkit
-from gentoolkit.engine import sampling
-from gentoolkit.engine.sample_files import write_samples
-from gentoolkit.engine.stopping import Stop, Stopped, seconds
+from gentoolkit.engine.processes.stopping import Stop, Stopped, seconds
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.samples import sampling
+from gentoolkit.engine.samples.sample_files import write_samples
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
 from gentoolkit.registry import GentoolError
 
 from . import tiny

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import gentoolkit
-from gentoolkit.engine import checkpoints
-from gentoolkit.engine.checkpoints import COMMIT
-from gentoolkit.engine.store import Store
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints
+from gentoolkit.engine.storage.checkpoints import COMMIT
+from gentoolkit.engine.storage.store import Store
+from gentoolkit.engine.storage.writing import write
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
-from gentoolkit.engine.writing import write
 from gentoolkit.registry import GentoolError
 
 from . import tiny

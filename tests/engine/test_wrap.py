@@ -11,10 +11,10 @@ from torch import nn
 
 import gentoolkit
 from gentoolkit.engine.assemble import assemble
-from gentoolkit.engine.held import gathered, held, needed
+from gentoolkit.engine.processes.held import gathered, held, needed
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.processes.wrap import Sharded, shared
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import World
-from gentoolkit.engine.wrap import Sharded, shared
 from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.registry import GentoolError
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from gentoolkit.components.observers.sampled_pictures import SamplePictures
-from gentoolkit.engine import checkpoints
-from gentoolkit.engine.measuring import measured
-from gentoolkit.engine.stopping import Stop
-from gentoolkit.engine.trained import TrainedRun
-from gentoolkit.engine.world import World
+from gentoolkit.engine.models.trained import TrainedRun
+from gentoolkit.engine.processes.stopping import Stop
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.samples.measuring import measured
+from gentoolkit.engine.storage import checkpoints
 from gentoolkit.registry import hookimpl
 
 MLP = {"use": "mlp", "width": 8, "depth": 2}

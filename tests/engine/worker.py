@@ -26,13 +26,14 @@ from poison import poisoned
 
 import gentoolkit
 from gentoolkit.components.regularizers.slopes import squared_slope
-from gentoolkit.engine import faults, programs
 from gentoolkit.engine.guard import Diverged
-from gentoolkit.engine.sample_files import write_samples
-from gentoolkit.engine.shell import Shell, inside
-from gentoolkit.engine.stopping import Stop
+from gentoolkit.engine.numerics import programs
+from gentoolkit.engine.processes.shell import Shell, inside
+from gentoolkit.engine.processes.stopping import Stop
+from gentoolkit.engine.processes.world import world
+from gentoolkit.engine.samples.sample_files import write_samples
+from gentoolkit.engine.storage import faults
 from gentoolkit.engine.train import train
-from gentoolkit.engine.world import world
 from gentoolkit.registry import GentoolError
 
 

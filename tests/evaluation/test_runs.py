@@ -14,8 +14,8 @@ import pytest
 
 import gentoolkit
 from gentoolkit.cli import main
-from gentoolkit.engine import folder as folders
-from gentoolkit.engine.results import Result, record
+from gentoolkit.engine.samples.results import Result, record
+from gentoolkit.engine.storage import folder as folders
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError
 
@@ -83,7 +83,7 @@ def test_how_a_run_ended_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -
     def ending(name: str, **training: Any) -> None:
         train(recipe(place / name, **training), quiet=True)
 
-    monkeypatch.setattr("gentoolkit.engine.stopping.Stop.asked", property(lambda self: True))
+    monkeypatch.setattr("gentoolkit.engine.processes.stopping.Stop.asked", property(lambda self: True))
     ending("stopped")
     assert (row(place, "stopped").state, row(place, "stopped").step) == ("stopped", 1)
     monkeypatch.undo()
@@ -179,7 +179,7 @@ def test_the_commands(place: Path, capsys: pytest.CaptureFixture[str], monkeypat
     code, out, _ = gentool(capsys, monkeypatch, "runs", "compare", "runs/a", "runs/c", "--json")
     assert json.loads(out)["runs"] == ["runs/a", "runs/c"]
     assert gentool(capsys, monkeypatch, "runs", "compare", "runs/a")[0] == 2
-    monkeypatch.setattr("gentoolkit.engine.console.on_a_terminal", lambda: True)
+    monkeypatch.setattr("gentoolkit.engine.log.console.on_a_terminal", lambda: True)
     code, out, _ = gentool(capsys, monkeypatch, "runs", "ls")
     assert (code, "ddpm on" in out) == (0, True)
     (place / "empty").mkdir()

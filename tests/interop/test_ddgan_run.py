@@ -15,9 +15,9 @@ from PIL import Image
 import gentoolkit
 from gentoolkit.cli import main
 from gentoolkit.components.model import Condition
-from gentoolkit.engine import checkpoints
-from gentoolkit.engine.whole import digest
-from gentoolkit.engine.world import World
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.storage import checkpoints
+from gentoolkit.engine.storage.whole import digest
 from gentoolkit.interop.ddgan import import_discriminator, import_generator
 from gentoolkit.interop.ddgan_run import import_run
 from gentoolkit.registry import GentoolError

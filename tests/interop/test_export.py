@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gentoolkit
-from gentoolkit.engine.sample_files import write_samples
+from gentoolkit.engine.samples.sample_files import write_samples
 from gentoolkit.engine.train import train
 from gentoolkit.evaluation.evaluate import evaluate
 from gentoolkit.recipe.exported import LARGEST_MANIFEST, MANIFEST, verified
@@ -197,7 +197,7 @@ def test_a_manifest_that_is_gone_leaves_no_model(model: Path) -> None:
 def test_weights_of_another_recipe_are_refused(model: Path) -> None:
     from safetensors.torch import save_file
 
-    from gentoolkit.engine.whole import digest
+    from gentoolkit.engine.storage.whole import digest
 
     def relist(m: Any) -> None:
         file = model / "model.safetensors"
@@ -214,7 +214,7 @@ def test_weights_of_another_recipe_are_refused(model: Path) -> None:
 
 
 def test_a_recipe_that_asks_for_more_memory_than_there_is_gets_none(model: Path) -> None:
-    from gentoolkit.engine.whole import digest
+    from gentoolkit.engine.storage.whole import digest
 
     file = model / "recipe.toml"
     file.write_text(file.read_text().replace("width = 8 ", "width = 4_000_000 ").replace("depth = 1 ", "depth = 3 "))
@@ -228,7 +228,7 @@ def test_a_recipe_that_asks_for_more_memory_than_there_is_gets_none(model: Path)
 
 
 def test_a_run_folder_that_came_with_a_model_is_not_loaded_by_reference(original: tuple[Path, Path], model: Path) -> None:
-    from gentoolkit.engine.trained import load_reference
+    from gentoolkit.engine.models.trained import load_reference
     from gentoolkit.registry import RunRef
 
     shutil.copytree(original[0], model / "inner")

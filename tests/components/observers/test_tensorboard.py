@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from gentoolkit.components.observers.tensorboard import TensorBoard
-from gentoolkit.engine.results import Result
+from gentoolkit.engine.samples.results import Result
 from gentoolkit.registry import Facts, GentoolError
 
 

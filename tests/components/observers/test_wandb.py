@@ -13,8 +13,8 @@ import torch
 
 from gentoolkit.components.observers import wandb_mirror
 from gentoolkit.components.observers.wandb import WandB
-from gentoolkit.engine.results import Result
-from gentoolkit.engine.watchers import RunView
+from gentoolkit.engine.log.watchers import RunView
+from gentoolkit.engine.samples.results import Result
 from gentoolkit.registry import Facts, GentoolError
 
 FACTS = Facts(kind="image", shape=(1, 4, 4))

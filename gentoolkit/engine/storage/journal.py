@@ -10,8 +10,8 @@ from typing import Any
 
 from gentoolkit.registry import GentoolError
 
+from ..log.meters import counted_seconds
 from . import faults
-from .meters import counted_seconds
 from .whole import write_whole
 
 

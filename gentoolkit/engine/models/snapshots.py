@@ -18,10 +18,10 @@ from gentoolkit.recipe import Loaded
 from gentoolkit.recipe.exported import MANIFEST
 from gentoolkit.registry import GentoolError
 
-from .average import DEFAULT
+from ..average import DEFAULT
+from ..processes.world import World
 from .card import card
 from .model_folder import Model, write_model
-from .world import World
 
 FOLDER, PICTURE = "snapshots", "samples.png"
 

@@ -18,8 +18,8 @@ from gentoolkit.components.samplers.state import State, states
 from gentoolkit.diffusion import Draw
 from gentoolkit.registry import Facts, GentoolError
 
-from .stopping import Stop, Stopped
-from .world import World
+from ..processes.stopping import Stop, Stopped
+from ..processes.world import World
 
 
 def sampling_draw(seed: int, first: int, stop: int, model: StepModel) -> Draw:

@@ -27,10 +27,10 @@ from gentoolkit.diffusion import Draw
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Component, Facts, RunRef
 
-from .assemble import NETWORKS, Assembly, assemble, build_model
-from .players import Nets
-from .trained import run_folder
-from .wrap import Wrap
+from ..assemble import NETWORKS, Assembly, assemble, build_model
+from ..models.trained import run_folder
+from ..players import Nets
+from ..processes.wrap import Wrap
 
 UNKNOWABLE = (
     DataDependentOutputException,

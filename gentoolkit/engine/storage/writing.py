@@ -18,11 +18,11 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from gentoolkit.registry import GentoolError
 
+from ..processes.world import World
 from .checkpoints import COMMIT, Checkpoint, hush, name_of, reason
 from .retention import delete
 from .shards import Writer
 from .store import Store
-from .world import World
 
 
 class Refused(Exception):

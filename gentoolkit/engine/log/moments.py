@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gentoolkit.components.methods import Terms
 
-from .world import World
+from ..processes.world import World
 
 
 class Moments:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from gentoolkit.components.methods import Plan
 
+from ..players import Player
 from .blocks import blocks_of
-from .players import Player
 
 ADAM = 2
 """Moments per weight that are reckoned with before there is an optimizer."""

@@ -13,7 +13,7 @@ from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
 from gentoolkit.registry.hooks import Watching
 
-from .world import World
+from ..processes.world import World
 
 AHEAD = 64
 """Steps of which the wishes for samples are told at once."""

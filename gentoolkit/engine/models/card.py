@@ -7,7 +7,7 @@ from typing import Any
 
 from gentoolkit.registry import GentoolError
 
-from .folder import ORIGIN, RESULTS
+from ..storage.folder import ORIGIN, RESULTS
 from .model_folder import Model
 
 TRAINED = "A generative model trained with gentoolkit."

@@ -13,9 +13,9 @@ from typing import Any
 from gentoolkit.components.model import StepModel
 from gentoolkit.registry import Facts
 
+from ..processes.stopping import Stop
+from ..processes.world import World
 from .sampling import deal, draw_chunks
-from .stopping import Stop
-from .world import World
 
 
 def looks_at_samples(metric: Any) -> bool:

@@ -22,13 +22,13 @@ from gentoolkit.recipe.exported import WEIGHTS, foreign, is_exported
 from gentoolkit.recipe.tree import Ema
 from gentoolkit.registry import GentoolError, RunRef
 
-from . import checkpoints, folder
-from .assemble import build, build_model, without_memory
-from .average import forgetting, saved_as
-from .learned import copy_into, fits
-from .loop import DTYPES
-from .sampling import draw_chunks, whole_number
-from .world import World, choose_device
+from ..assemble import build, build_model, without_memory
+from ..average import forgetting, saved_as
+from ..learned import copy_into, fits
+from ..loop import DTYPES
+from ..processes.world import World, choose_device
+from ..samples.sampling import draw_chunks, whole_number
+from ..storage import checkpoints, folder
 
 
 class TrainedRun:

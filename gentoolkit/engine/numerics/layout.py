@@ -7,7 +7,7 @@ import torch
 from gentoolkit.components.methods import Plan
 from gentoolkit.recipe.tree import Training
 
-from .blocks import recompute
+from ..processes.blocks import recompute
 
 
 def prepare(plan: Plan, training: Training, device: torch.device) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from gentoolkit.recipe.exported import is_exported, verified
 from gentoolkit.registry import GentoolError
 
-from .average import exponent
+from ..average import exponent
 from .card import card
 from .model_folder import Model, new_folder, write_model
 from .snapshots import FOLDER

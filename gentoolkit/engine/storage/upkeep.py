@@ -16,10 +16,10 @@ from attrs import frozen
 from gentoolkit import recipe as recipes
 from gentoolkit.registry import GentoolError
 
+from ..models.trained import run_folder
 from . import folder
 from .checkpoints import Checkpoint, damage, found
 from .retention import delete, outdated
-from .trained import run_folder
 
 
 @frozen

@@ -20,14 +20,14 @@ from gentoolkit.recipe.check import all_parts
 from gentoolkit.recipe.parallelism import parallelism
 from gentoolkit.registry import Component, GentoolError
 
-from .blocks import recompute
+from ..loop import DTYPES
+from ..players import Player
+from ..processes.blocks import recompute
+from ..processes.held import gathered, held, size, state_of
+from ..processes.world import World
 from .ghosts import UNKNOWABLE, GhostNets, Ghosts
-from .held import gathered, held, size, state_of
-from .loop import DTYPES
 from .meter import Meter
 from .plan_text import plan_lines
-from .players import Player
-from .world import World
 
 LONGEST_PERIOD = 10_000
 

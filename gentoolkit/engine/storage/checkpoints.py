@@ -21,10 +21,10 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from gentoolkit.registry import GentoolError
 
+from ..processes.world import World
 from .shards import Reader
 from .store import Store
 from .whole import digest, write_whole
-from .world import World
 
 __all__ = ["COMMIT", "Checkpoint", "committed", "damage", "digest", "found", "load", "newest", "withdraw", "write_whole"]
 

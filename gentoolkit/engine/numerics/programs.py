@@ -25,9 +25,9 @@ from gentoolkit.components.networks.layers import full_precision
 from gentoolkit.diffusion import Draw
 from gentoolkit.registry import GentoolError
 
-from .folder import known_programs, record_program
+from ..processes.world import World
+from ..storage.folder import known_programs, record_program
 from .noise import Given, Noted, drawn
-from .world import World
 
 BACKEND = "inductor"
 TOLERANCE = {"fp64": 1e-9, "fp32": 1e-3, "bf16": 5e-2}

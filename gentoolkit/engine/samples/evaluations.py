@@ -22,12 +22,12 @@ from gentoolkit.components.model import StepModel
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
 
-from .folder import RESULTS
-from .journal import Journal
+from ..processes.stopping import Stop, Stopped
+from ..processes.world import World
+from ..storage.folder import RESULTS
+from ..storage.journal import Journal
 from .measuring import measured
 from .results import Result, how, record, recorded
-from .stopping import Stop, Stopped
-from .world import World
 
 SEED = 0
 WEIGHTS = "ema"

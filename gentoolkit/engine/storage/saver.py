@@ -21,10 +21,10 @@ from torch.distributed.tensor import DTensor
 
 from gentoolkit.recipe.tree import Training
 
+from ..processes.world import World
 from .checkpoints import Checkpoint
 from .retention import prune
 from .store import Store
-from .world import World
 from .writing import write
 
 

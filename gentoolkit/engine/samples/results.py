@@ -13,7 +13,7 @@ from attrs import asdict, frozen
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts, options
 
-from .folder import versions
+from ..storage.folder import versions
 
 
 @frozen

@@ -9,8 +9,8 @@ from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import Facts
 
-from .assemble import Assembly
-from .world import World
+from ..assemble import Assembly
+from ..processes.world import World
 
 
 def plan_lines(assembly: Assembly, recipe: Recipe, facts: Facts) -> list[str]:

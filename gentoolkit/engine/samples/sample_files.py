@@ -19,12 +19,12 @@ import torch
 
 from gentoolkit.registry import GentoolError
 
-from .console import on_a_terminal
+from ..log.console import on_a_terminal
+from ..models.trained import TrainedRun
+from ..processes.stopping import Stop, Stopped
+from ..processes.world import world
+from ..storage.whole import write_whole
 from .sampling import deal, draw_chunks
-from .stopping import Stop, Stopped
-from .trained import TrainedRun
-from .whole import write_whole
-from .world import world
 
 ENDINGS = (".png", ".zip", ".npz")
 LARGEST_GRID = 10_000

@@ -19,8 +19,8 @@ from gentoolkit.recipe import Loaded
 from gentoolkit.recipe.exported import CARD, FORMAT, MANIFEST, WEIGHTS
 from gentoolkit.registry import GentoolError
 
-from .folder import DATA, ORIGIN, versions
-from .whole import digest
+from ..storage.folder import DATA, ORIGIN, versions
+from ..storage.whole import digest
 
 
 @frozen(kw_only=True)

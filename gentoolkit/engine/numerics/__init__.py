@@ -1,0 +1,1 @@
+"""In what arithmetic a loss is computed: precision, memory layout, compiled programs."""

@@ -1,0 +1,1 @@
+"""Drawing samples and measuring them, chunk by chunk, over all processes."""
