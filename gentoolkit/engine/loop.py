@@ -112,7 +112,6 @@ class Loop:
             GentoolError: a checkpoint could not be written.
         """
         training, watchers, meters = self.recipe.training, onlookers.watchers, onlookers.meters
-        snapshots, evaluations = onlookers.snapshots, onlookers.evaluations
         batches = max(u.repeat for u in self.plan.updates)
         feed = Feed(self.source, self.recipe, self.facts, self.world, batches, start, self.dtype, self.guard.again)
         watchers.call("run_started", step=start)
@@ -126,29 +125,11 @@ class Loop:
             if self.saver.failed:
                 stop.ask("save")
             leaving = stop.agreed() or last
-            looking = last or not leaving
-            measuring = looking and evaluations.due(done)
-            shown, snapped = watchers.wants(done), snapshots.wants(done)
-            wanted = max(shown, snapped) if looking else 0
             due = done % training.checkpoint_every == 0 or leaving
-            if due or measuring or done % training.log_every == 0:
+            if due or onlookers.evaluations.due(done) or done % training.log_every == 0:
                 self.log(done, onlookers)
-            samples = None
-            if wanted:
-                with meters.spending("sampling"):
-                    samples = self.samples(wanted, stop)
-                    if shown and samples is not None:
-                        watchers.call("sampled", step=done, samples=samples)
-            if snapped:
-                with meters.spending("saving"), self.averages["ema/denoiser"].whole() as model:
-                    snapshots.take(done, model, samples)
-            if measuring:
-                with meters.spending("evaluating"), self.averages["ema/denoiser"].whole() as model:
-                    results = evaluations.measure(done, model, stop)
-                if results:
-                    watchers.call("evaluated", step=done, results=results)
-                due |= evaluations.best == done
-            if due:
+            best = onlookers.look(done, self.averages["ema/denoiser"], self.samples, stop, hurried=leaving and not last)
+            if due or best:
                 with meters.spending("saving"):
                     self.saver.begin(done, self.table(), {"not_finite": self.guard.state()})
                     if leaving:

@@ -18,7 +18,7 @@ from gentoolkit.recipe.tree import Recipe
 from gentoolkit.registry import GentoolError
 
 from . import failing
-from .assemble import assemble, build
+from .assemble import Assembly, assemble, build
 from .checking.deep import Unknowable, deep_check
 from .checking.plan_text import describe
 from .log.console import Console
@@ -120,6 +120,8 @@ def train(
         stack.callback(loop.saver.close)
         start, refused = loop.restore()
         steps = recipe.training.steps
+        if start > steps:
+            raise GentoolError(f"{where} has done {start} steps already; training.steps = {steps} is fewer")
         unit = "img" if facts.kind == "image" else "points"
         console = Console(loaded.name, steps, recipe.training.batch_size, start, unit, quiet or not here.first)
         stack.callback(console.close)
@@ -136,8 +138,6 @@ def train(
                 loaded.write(where)
             for note in loaded.notes:
                 console.say(f"note: {note}")
-        if start > steps:
-            raise GentoolError(f"{where} has done {start} steps already; training.steps = {steps} is fewer")
         if start == steps:
             console.say(f"{where} has done its {steps} steps; raise training.steps to go on")
             return Outcome(where, start, DONE, bool(recipe.metrics), start)
@@ -145,38 +145,14 @@ def train(
         if start:
             console.say(f"going on from step {start} of {steps}")
 
-        journal = None
-        observers: dict[str, Any] = {}
-        if here.first:
-            folder.record_start(where, start, here.size, str(here.device))
-            about = folder.describe_data(data, facts.labels)
-            write_whole(where / folder.DATA, json.dumps(about))
-            journal = Journal(where / folder.METRICS, start)
-            stack.callback(journal.close)
-            observers = {n: build(o, facts, assembly.parts, load_reference) for n, o in recipe.observers.items()}
-        watchers = Watchers(observers, RunView(where, loaded.name, recipe, facts, loaded.run_id), console.warn, here)
-        meters = Meters(
-            recipe.training.batch_size,
-            start,
-            here.device,
-            flops,
-            peak(here.device, recipe.training.precision, here.size),
-            journal.counted if journal else 0.0,
-            folder.first_start(where) if here.first else None,
-        )
-        snapshots = Snapshots(loaded, where, here, loop.label_counts, console.warn)
-        there = {saved.step for saved in checkpoints.committed(store)}
-        metrics = {n: build(m, facts, assembly.parts, load_reference) for n, m in configs_of(recipe).items()}
-        evaluations = Evaluations(
-            recipe, facts, metrics, sampler, data, loop.label_counts, where, here, journal, loop.saver.protected
-        )
-        evaluations.remember({step for step in there if step <= start})
-        onlookers = Onlookers(journal, console, watchers, meters, snapshots, evaluations)
+        onlookers = watching(loaded, loop, assembly, where, start, console, flops)
+        if onlookers.journal is not None:
+            stack.callback(onlookers.journal.close)
         with Stop(here, until, where / STOP_FILE) as stop:
             try:
                 code = failing.run(loop, start, stop, onlookers)
             except BaseException as error:
-                watchers.call("run_failed", step=loop.step, error=error)
+                onlookers.watchers.call("run_failed", step=loop.step, error=error)
                 if here.first:
                     folder.record_end(where, loop.step, "failed", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
                 raise
@@ -185,6 +161,41 @@ def train(
             if code == RESUMABLE:
                 stop.obeyed()
         return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start, stop.why if code == RESUMABLE else "")
+
+
+def watching(
+    loaded: recipes.Loaded, loop: Loop, assembly: Assembly, where: Path, start: int, console: Console, flops: float | None
+) -> Onlookers:
+    """Everything that looks at the run from step `start` on; opens its log and says in its folder that it was started."""
+    recipe, facts, here = loop.recipe, loop.facts, loop.world
+    journal = None
+    observers: dict[str, Any] = {}
+    if here.first:
+        folder.record_start(where, start, here.size, str(here.device))
+        write_whole(where / folder.DATA, json.dumps(folder.describe_data(loop.source, facts.labels)))
+        journal = Journal(where / folder.METRICS, start)
+        observers = {n: build(o, facts, assembly.parts, load_reference) for n, o in recipe.observers.items()}
+    meters = Meters(
+        recipe.training.batch_size,
+        start,
+        here.device,
+        flops,
+        peak(here.device, recipe.training.precision, here.size),
+        journal.counted if journal else 0.0,
+        folder.first_start(where) if here.first else None,
+    )
+    metrics = {n: build(m, facts, assembly.parts, load_reference) for n, m in configs_of(recipe).items()}
+    counts, kept = loop.label_counts, loop.saver.protected
+    evaluations = Evaluations(recipe, facts, metrics, loop.sampler, loop.source, counts, where, here, journal, kept)
+    evaluations.remember({saved.step for saved in checkpoints.committed(loop.saver.store) if saved.step <= start})
+    return Onlookers(
+        journal,
+        console,
+        Watchers(observers, RunView(where, loaded.name, recipe, facts, loaded.run_id), console.warn, here),
+        meters,
+        Snapshots(loaded, where, here, counts, console.warn),
+        evaluations,
+    )
 
 
 def deeply(loaded: recipes.Loaded) -> tuple[float | None, str]:

@@ -4,8 +4,9 @@
     python tests/chaos/run.py --runs 1        one run that meets every operation
 
 Every run is trained by fresh processes, forked from this one, which has imported everything and never computed. A fault point
-(see `gentoolkit/engine/storage/faults.py`) or this script kills them with -9; when one dies the others are killed, as the launcher
-does it. Then the run is started again, until nothing is left to go wrong. It must end with the bits and log of an undisturbed run.
+(see `gentoolkit/engine/storage/faults.py`) or this script kills them with -9; when one dies the others are killed, as the
+launcher does it. Then the run is started again, until nothing is left to go wrong. It must end with the bits and log of an
+undisturbed run.
 """
 
 from __future__ import annotations
