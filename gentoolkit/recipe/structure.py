@@ -272,7 +272,7 @@ class Structuring:
         """A plain value, strictly of its option's type and within its bounds."""
         what = f"option '{option.name}' of {owner}"
         arms = typing.get_args(option.type) or (option.type,)
-        if value == "none" and optional(option.type) and (str not in arms or option.default is not None):
+        if value == "none" and optional(option.type) and (str not in arms or option.default is not None or option.path):
             value = None
         try:
             made = self.converter.structure(value, option.type)

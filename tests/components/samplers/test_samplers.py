@@ -238,7 +238,7 @@ def judged(network, T, latent=True, n=1500):
     oracle = MixtureOracle.of(q, facts.mixture)
     model = StepModel(network(oracle, facts), Raw() if latent else None, X0Posterior().build(facts, {"process": q}), q)
     counts = Mixture().build(facts, {})
-    counts.update(walk(Ancestral(), model, facts, n)[-1].x)
+    counts.add(counts.see(walk(Ancestral(), model, facts, n)[-1].x))
     return counts.compute()
 
 
