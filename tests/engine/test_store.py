@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -73,6 +77,39 @@ def test_damage_to_any_file_is_noticed_and_the_one_before_taken(store: Store) ->
                 assert f"checkpoint {newest.name} is damaged and was passed over" in refused[newest]
                 checkpoints.withdraw(newest)
             assert checkpoints.newest(store) == (before, {})
+
+
+class Call:
+    """A pickle that has a function called where it is read."""
+
+    def __init__(self, act: Callable[..., Any], *arguments: Any) -> None:
+        self.act, self.arguments = act, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.act, self.arguments
+
+
+def test_a_strangers_checkpoint_runs_nothing_where_it_is_loaded(store: Store, tmp_path: Path) -> None:
+    store.reach()
+    saved = write(store, 1, table(1), HERE, {})
+    index = saved.store.read(f"{saved.name}/.metadata")
+    ran = tmp_path / "ran"
+    whole = pickle.loads(index)
+    whole.planner_data = Call(os.system, f"touch '{ran}'")
+    payloads = {
+        "posix.system": pickle.dumps(whole),
+        "posix.mkdir": pickle.dumps(Call(os.mkdir, str(ran))),
+        "builtins.getattr": pickle.dumps(Call(getattr, torch.Size, "__class__")),
+        "torch.serialization.load": pickle.dumps(Call(torch.load, str(ran))),
+        "holds a list": pickle.dumps([1]),
+    }
+    for said, payload in payloads.items():
+        store.fs.pipe_file(store.path(f"{saved.name}/.metadata"), payload)
+        with pytest.raises(GentoolError, match=f"step-00000001 cannot be loaded: its .metadata .*{said}"):
+            checkpoints.load(saved, HERE)
+    assert not ran.exists()
+    store.fs.pipe_file(store.path(f"{saved.name}/.metadata"), index)
+    assert tiny.identical(checkpoints.load(saved, HERE)[1], table(1))
 
 
 def test_a_run_whose_checkpoints_lie_elsewhere_ends_with_the_same_bits(tmp_path: Path) -> None:

@@ -9,9 +9,14 @@ from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from torch.distributed.checkpoint.filesystem import FileSystemBase, FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
 
 from . import faults
+from .index import read_index
 from .store import Store
+
+INDEX = ".metadata"
+"""Torch's name for what says where each tensor lies."""
 
 
 class Summed:
@@ -102,3 +107,16 @@ class Reader(FileSystemReader):
     def __init__(self, store: Store, name: str) -> None:
         super().__init__(name)
         self.fs, self.path = Files(store), cast(Any, name)
+
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        """Where each tensor lies; torch's own way of reading it would run what a pickle asks for.
+
+        Raises:
+            RefusedError: it is no index.
+        """
+        with self.fs.create_stream(self.fs.concat_path(self.path, INDEX), "rb") as stream:
+            found = read_index(stream)
+        if found.storage_meta is None:
+            found.storage_meta = StorageMeta()
+        found.storage_meta.load_id = self.load_id
+        return found
