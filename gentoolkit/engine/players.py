@@ -89,7 +89,7 @@ class Player:
     ) -> None:
         self.update, self.nets, self.world, self.precision, self.clip = update, nets, world, precision, clip
         self.programs = programs or Programs("off", precision, world)
-        self.named = [(f"{n}.{p}", w) for n in update.trains for p, w in nets.modules[n].named_parameters()]
+        self.named = [(f"{n}.{p}", w) for n in update.trains for p, w in nets.modules[n].named_parameters() if w.requires_grad]
         self.weights = [w for _, w in self.named]
         self.buffers = [b for module in nets.modules.values() for b in module.buffers()]
         self.optimizer: torch.optim.Optimizer = update.optimizer.build(facts, {})(self.named)

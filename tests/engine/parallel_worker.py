@@ -186,7 +186,9 @@ def buffers(here: World) -> dict[str, list[Tensor]]:
     found = {}
     for kind in KINDS:
         parallel = parallelism(kind, here.size)
-        one = wrap("net", nn.BatchNorm1d(2), here, parallel, mesh_of(parallel, here.device))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            one = wrap("net", nn.BatchNorm1d(2), here, parallel, mesh_of(parallel, here.device))
         one.prepare(True, False)
         with one.sharing(last=True):
             one.shell(lambda net: {"total": net(share(x, here)).square().mean()})["total"].backward()
@@ -237,6 +239,8 @@ def main(folder: Path) -> None:
 
         for kind in KINDS:
             run(tiny.recipe("ddgan", folder / f"ddgan-{kind}", precision="fp64", parallel=kind, clip=0.5))
+            with tiny.freezing():
+                run(tiny.partly_frozen(folder / f"frozen-{kind}", parallel=kind))
         run(tiny.recipe("ddgan", folder / "hsdp-straight", parallel="hsdp:2x2"))
         run(tiny.recipe("ddgan", folder / "hsdp-broken", parallel="hsdp:2x2", steps=3))
         run(tiny.recipe("ddgan", folder / "hsdp-broken", parallel="hsdp:2x2"))

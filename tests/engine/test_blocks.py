@@ -100,11 +100,14 @@ def test_gradients_are_equal_and_memory_falls(name: str) -> None:
 
 
 def test_a_run_ends_with_the_same_weights_and_the_deep_check_knows(tmp_path: Path) -> None:
-    costs = []
+    costs, operations = [], []
     for on in (False, True):
         table = pictures("ddgan", tmp_path / str(on), activation_checkpointing=on)
         train(table, quiet=True)
-        costs.append(max(c.working for c in deep_check(recipes.load({**table, "run": {}})).costs))
+        report = deep_check(recipes.load({**table, "run": {}}))
+        costs.append(max(c.working for c in report.costs))
+        operations.append(report.flops)
     plain, again = (tiny.state(tmp_path / str(on))[1] for on in (False, True))
     assert tiny.largest_difference(again, plain) < 1e-11
     assert costs[1] < costs[0]
+    assert operations[1] == operations[0] > 0, "what is computed again is no operation of the model's"

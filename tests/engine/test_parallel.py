@@ -86,6 +86,21 @@ def test_four_processes_take_the_steps_of_one(four: Path, tmp_path: Path, kind: 
     assert tiny.largest_difference(together, alone) < 1e-12
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_network_freezes_stays_frozen_and_the_rest_descends_together(four: Path, tmp_path: Path, kind: str) -> None:
+    with tiny.freezing():
+        train(tiny.partly_frozen(tmp_path / "one"), quiet=True)
+        train(tiny.partly_frozen(tmp_path / "short", steps=1), quiet=True)
+    (_, alone), (_, together), (_, short) = (
+        tiny.state(run) for run in (tmp_path / "one", four / f"frozen-{kind}", tmp_path / "short")
+    )
+    assert tiny.largest_difference(together, alone) < 1e-12
+    changed = {name for name, value in alone.items() if name.startswith("net/") and not torch.equal(value, short[name])}
+    unchanged = {name for name in alone if name.startswith("net/")} - changed
+    assert unchanged == {f"net/denoiser/denoiser.net.first.{kind}" for kind in ("weight", "bias")}
+    assert not any(name.startswith("optimizer/") and ".first." in name and "denoiser.denoiser" in name for name in alone)
+
+
 def test_replicas_of_shards_that_were_broken_off_end_as_those_that_were_not(four: Path) -> None:
     (_, straight), (_, broken) = (tiny.state(four / f"hsdp-{how}") for how in ("straight", "broken"))
     assert tiny.identical(straight, broken)

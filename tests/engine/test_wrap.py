@@ -13,7 +13,7 @@ import gentoolkit
 from gentoolkit.engine.assemble import assemble
 from gentoolkit.engine.processes.held import gathered, held, needed
 from gentoolkit.engine.processes.world import World
-from gentoolkit.engine.processes.wrap import Sharded, shared
+from gentoolkit.engine.processes.wrap import Sharded, shared, used_outside
 from gentoolkit.engine.train import train
 from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.registry import GentoolError
@@ -79,6 +79,16 @@ def test_a_container_is_no_block() -> None:
     net = nn.Linear(2, 2)
     net.blocks = [nn.ModuleList([nn.Linear(2, 2)])]
     with pytest.raises(GentoolError, match="a network of judge names a ModuleList as one of its blocks, which is never called"):
+        Sharded(net, None, "judge")  # type: ignore[arg-type]
+
+
+def test_a_weight_of_a_block_is_used_nowhere_else() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
+    net[2].weight = net[0].weight
+    assert used_outside(net, []) is None
+    assert used_outside(net, [net]) is None, "both are in it"
+    net.blocks = [net[0], net[1]]
+    with pytest.raises(GentoolError, match=r'judge\.0\.weight lies in a block.* is judge\.2\.weight, too.*parallel = "ddp"'):
         Sharded(net, None, "judge")  # type: ignore[arg-type]
 
 

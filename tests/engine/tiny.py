@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
+from gentoolkit.components.denoisers import mlp
 from gentoolkit.components.observers.sampled_pictures import SamplePictures
 from gentoolkit.engine.models.trained import TrainedRun
 from gentoolkit.engine.processes.stopping import Stop
@@ -114,6 +117,30 @@ def keep_pictures(pictures: list[torch.Tensor]) -> Callable[[], None]:
 
     SamplePictures.sampled = hookimpl(sampled)  # type: ignore[method-assign]
     return end
+
+
+def partly_frozen(folder: Path, **training: Any) -> dict[str, Any]:
+    """A GAN whose denoiser keeps the first layer as it is (within `freezing`), trained by gradient descent."""
+    table = recipe("ddgan", folder, precision="fp64", **training)
+    optimizers = {
+        "discriminator": {"use": "sgd", "lr": 0.01, "momentum": 0.9},
+        "denoiser": {"use": "sgd", "lr": 0.01, "momentum": 0.5, "nesterov": True},
+    }
+    return {**table, "method": {**table["method"], "optimizers": optimizers}}
+
+
+@contextmanager
+def freezing() -> Iterator[None]:
+    """Perceptrons that denoise have their first layer frozen."""
+    build = mlp.MLP.build
+
+    def frozen(self: Any, *arguments: Any) -> Any:
+        net = build(self, *arguments)
+        net.net.first.requires_grad_(False)
+        return net
+
+    with mock.patch.object(mlp.MLP, "build", frozen):
+        yield
 
 
 def tuned(folder: Path, source: Path, **training: Any) -> dict[str, Any]:

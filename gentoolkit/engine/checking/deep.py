@@ -45,7 +45,8 @@ class Cost:
     share: float
     """Share of the optimisation steps in which this happens."""
     flops: float
-    """Floating-point operations of one optimisation step over the global batch, forward and backward, repeats included."""
+    """Floating-point operations of one optimisation step over the global batch, forward and backward, repeats included;
+    what activation checkpointing computes again counts once."""
     working: int
     """Most bytes alive at once on a device in loss and backward, gradients among them, weights not."""
     gathered: int = 0
@@ -121,9 +122,6 @@ def deep_check(loaded: Loaded) -> DeepReport:
     except Exception as error:
         raise misfit(error, loaded, [], ghosts.building, "cannot be built at its real size") from error
     plan, world = assembly.plan, World(0, 1, torch.device("cpu"))
-    if recipe.training.activation_checkpointing:
-        for net in plan.nets:
-            recompute(net.module)
     parallel = parallelism(recipe.training.parallel, loaded.nproc)
     shards = parallel.shards
     with ghosts.mode:
@@ -165,6 +163,9 @@ def run(
     everything = [*nets.modules.values(), *nets.running.values()]
     meter = Meter([*(t for m in everything for t in (*m.parameters(), *m.buffers()))])
     plan = Plan((), tuple(p.update for p in players))
+    if training.activation_checkpointing:
+        for module in nets.modules.values():
+            recompute(module, meter.uncounted)
     with meter:  # each player's gradients of the step before lie there until its own turn
         for player in players:
             for weight in player.weights:

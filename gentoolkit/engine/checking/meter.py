@@ -27,6 +27,7 @@ class Meter(TorchDispatchMode):
         super().__init__()
         self.flops = 0
         """Multiplications and additions of matrix products and convolutions; elementwise operations count for nothing."""
+        self.counting = True
         self.live = self.peak = 0
         """Bytes of storages that were made here and are alive, now and at most."""
         self._rules = FlopCounterMode(display=False).flop_registry
@@ -38,11 +39,15 @@ class Meter(TorchDispatchMode):
         """Count from 0 again; what is alive stays alive."""
         self.flops, self.peak = 0, self.live
 
+    def uncounted(self) -> Uncounted:
+        """A context, to be entered any number of times: operations in it are none of the model's; their memory counts."""
+        return Uncounted(self)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         rule = self._rules.get(func._overloadpacket)
-        if rule is not None:
+        if rule is not None and self.counting:
             self.flops += rule(*args, **kwargs, out_val=out)
         for value in tree_leaves(out):
             if isinstance(value, Tensor):
@@ -63,3 +68,20 @@ class Meter(TorchDispatchMode):
         self._seen[key] = weakref.ref(storage, freed)
         self.live += size
         self.peak = max(self.peak, self.live)
+
+
+class Uncounted:
+    """While it is entered, a meter counts no operations, as where something is done again.
+
+    Args:
+        meter: the meter.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
+    def __enter__(self) -> None:
+        self.meter.counting = False
+
+    def __exit__(self, *_: object) -> None:
+        self.meter.counting = True

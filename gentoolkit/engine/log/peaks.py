@@ -17,7 +17,7 @@ GPUS: tuple[tuple[str, dict[str, float]], ...] = (
     (r"NVIDIA H200", {"bf16": 989.4, "tf32": 494.7, "fp32": 66.9}),  # H200 data sheet: SXM
     (r"NVIDIA H100 80GB HBM3", {"bf16": 989.4, "tf32": 494.7, "fp32": 66.9}),  # H100 data sheet: SXM5
     (r"NVIDIA H100 PCIe", {"bf16": 756.5, "tf32": 378.0, "fp32": 51.2}),  # H100 data sheet: PCIe
-    (r"(NVIDIA )?A100-[^ ]+", {"bf16": 312.0, "tf32": 156.0, "fp32": 19.5}),  # A100 data sheet
+    (r"(NVIDIA )?A100(-[^ ]+| 80GB PCIe)", {"bf16": 312.0, "tf32": 156.0, "fp32": 19.5}),  # A100 data sheet
     (r"NVIDIA A40", {"bf16": 149.7, "tf32": 74.8, "fp32": 37.4}),  # A40 data sheet
     (r"NVIDIA RTX A6000", {"bf16": 154.8, "tf32": 77.4, "fp32": 38.7}),  # RTX A6000 data sheet
     (r"NVIDIA A10", {"bf16": 125.0, "tf32": 62.5, "fp32": 31.2}),  # A10 data sheet

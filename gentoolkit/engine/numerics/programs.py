@@ -105,7 +105,7 @@ class Programs:
         started, known = time.monotonic(), self.known(name, len(draw))
         plain, chosen, verdict = eager(update.loss), eager(update.loss), Verdict(False, reason=self.refusal)
         if not self.refusal and known != EAGER:
-            weights = [w for n in update.trains for w in modules[n].parameters()]
+            weights = [w for n in update.trains for w in modules[n].parameters() if w.requires_grad]
             program, verdict = self.compared(plain, modules, weights, batch, draw, active, total, known == COMPILED)
             if self.world.agree(int(not verdict.compiled)) and verdict.compiled:
                 verdict = Verdict(False, verdict.difference, "another process could not compile it")

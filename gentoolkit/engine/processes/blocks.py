@@ -6,7 +6,10 @@ works under second derivatives and inside shells.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import Any
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -22,10 +25,18 @@ def blocks_of(net: nn.Module) -> list[nn.Module]:
     return list(found.values())
 
 
-def recompute(net: nn.Module) -> int:
-    """Checkpoint the activations of a net's blocks from now on; how many there are."""
+def recompute(net: nn.Module, again: Callable[[], AbstractContextManager[Any]] | None = None) -> int:
+    """Checkpoint the activations of a net's blocks from now on; how many there are.
+
+    Args:
+        net: the net.
+        again: a context in which what is computed again is computed, if any.
+    """
     blocks = blocks_of(net)
+    options: dict[str, Any] = {"use_reentrant": False}
+    if again is not None:
+        options["context_fn"] = lambda: (nullcontext(), again())
     for block in blocks:
         # An attribute of the instance: names of weights stay, hooks run around it, and copies checkpoint themselves.
-        block.forward = partial(checkpoint, partial(type(block).forward, block), use_reentrant=False)
+        block.forward = partial(checkpoint, partial(type(block).forward, block), **options)
     return len(blocks)

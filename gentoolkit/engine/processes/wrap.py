@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import torch
@@ -24,6 +26,9 @@ from gentoolkit.registry import GentoolError
 from .blocks import blocks_of
 from .shell import Shell
 from .world import World
+
+BUFFERS = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if n in signature(DistributedDataParallel).parameters)
+"""Whether DDP synchronises buffers in every forward pass, under the name that this torch has for it."""
 
 ROOM = 0.8
 """Share of a device's memory that weights, gradients, optimizer states and averages may take; activations need the rest."""
@@ -43,9 +48,15 @@ class Wrap:
         self.net = net
         self.shell: nn.Module = Shell(net)
 
+    @cached_property
+    def trainable(self) -> list[nn.Parameter]:
+        """The weights that may be trained: those that the network did not freeze; first asked for before any update."""
+        return [p for p in self.net.parameters() if p.requires_grad]
+
     def prepare(self, trained: bool, second_order: bool) -> None:
         """Before an update: whether gradients reach the net, and whether gradients of gradients are taken in it."""
-        self.net.requires_grad_(trained)
+        for weight in self.trainable:
+            weight.requires_grad_(trained)
 
     def sharing(self, last: bool) -> AbstractContextManager[Any]:
         """Forward and backward of a micro-batch; gradients are averaged over processes in the `last` alone."""
@@ -61,7 +72,8 @@ class Replicated(Wrap):
     def __init__(self, net: nn.Module, world: World) -> None:
         super().__init__(net)
         ids = [world.device.index] if world.device.type == "cuda" else None
-        self.ddp = DistributedDataParallel(self.shell, device_ids=ids, gradient_as_bucket_view=True, broadcast_buffers=False)
+        buffers: dict[str, Any] = {BUFFERS: False}
+        self.ddp = DistributedDataParallel(self.shell, device_ids=ids, gradient_as_bucket_view=True, **buffers)
         self.shell = self.ddp
         self.buffers = list(net.buffers())
 
@@ -102,6 +114,12 @@ class Sharded(Wrap):
                     f"weights in shards: a network of {name} names a {type(block).__name__} as one of its blocks, which is "
                     "never called; a block is a module that the network calls, so name those in it"
                 )
+        if (twice := used_outside(net, self.blocks)) is not None:
+            raise GentoolError(
+                f"weights in shards: {name}.{twice[0]} lies in a block of the network and is {name}.{twice[1]}, too, outside "
+                "that block, which is cut by itself; name a block that holds both, or no blocks, or train with "
+                'training.parallel = "ddp"'
+            )
         for part in (*self.blocks, self.shell):
             fully_shard(part, mesh=mesh)
         self.parts = [m for m in self.shell.modules() if isinstance(m, FSDPModule)]
@@ -131,6 +149,21 @@ class Sharded(Wrap):
         """Hold no more than this process's share."""
         for part in self.parts:
             part.reshard()
+
+
+def used_outside(net: nn.Module, blocks: list[nn.Module]) -> tuple[str, str] | None:
+    """Two names of a weight that one of the blocks and something outside it have in common; None where there is none."""
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, weight in net.named_parameters(remove_duplicate=False):
+        names.setdefault(weight, []).append(name)
+    for block in blocks:
+        within = {id(module) for module in block.modules()}
+        homes = [f"{name}." for name, module in net.named_modules(remove_duplicate=False) if id(module) in within]
+        for weight in block.parameters():
+            inside = [n for n in names[weight] if f"{n.rpartition('.')[0]}." in homes]
+            if outside := [n for n in names[weight] if n not in inside]:
+                return inside[0], outside[0]
+    return None
 
 
 class OwnOutputs(Shell):

@@ -171,6 +171,6 @@ def reason(error: BaseException) -> str:
 
 
 def hush() -> None:
-    """No remark of torch's that one process saves alone, which is what was asked for."""
+    """No remark of torch's that one process saves alone, which is what was asked for, nor of torch 2.9's on its own code."""
     # Not `catch_warnings`, which is no matter of one thread.
-    warnings.filterwarnings("ignore", message=".*(single process|no_dist|torch.distributed is).*")
+    warnings.filterwarnings("ignore", message=".*(single process|no_dist|torch.distributed is|TypedStorage is deprecated).*")
