@@ -148,7 +148,7 @@ class Programs:
         """(the program, whether it is equal to the eager loss); a `trusted` one was so before."""
         devices = [self.world.device.index or 0] if self.world.device.type == "cuda" else []
         noted, found = Noted(draw.scope()), []
-        with torch.random.fork_rng(devices), stirred(modules.values()):
+        with torch.random.fork_rng(devices), stirred(modules.values()), hooks_kept():
             try:
                 program = Compiled(plain, active, noted.requests, self.deterministic)
                 for loss, rng in ((plain, noted), (program, draw.scope())):
@@ -214,6 +214,21 @@ class Compiled:
         tensors = {"x_0": batch.x_0, **{f"+{name}": value for name, value in condition.tensors.items()}}
         tensors |= {name: value for name, value in (("y", condition.y), ("w", condition.w)) if value is not None}
         return Terms(*self.program({n: nets[n] for n in sorted(nets)}, tensors, drawn(self.requests, rng)))
+
+
+@contextmanager
+def hooks_kept() -> Iterator[None]:
+    """What saves tensors for a backward pass in a way of its own, as activation checkpointing does, may do so afterwards if it
+    might before: a compilation that fails within a second derivative leaves that forbidden."""
+    hooks = torch._C._autograd
+    forbidden = hooks._saved_tensors_hooks_get_disabled_error_message()
+    try:
+        yield
+    finally:
+        if forbidden is None:
+            hooks._saved_tensors_hooks_enable()
+        else:
+            hooks._saved_tensors_hooks_disable(forbidden)
 
 
 @contextmanager
