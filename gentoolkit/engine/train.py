@@ -146,6 +146,7 @@ def train(
             console.say(f"going on from step {start} of {steps}")
 
         onlookers = watching(loaded, loop, assembly, where, start, console, flops)
+        loop.programs.spending = onlookers.meters.spending
         if onlookers.journal is not None:
             stack.callback(onlookers.journal.close)
         with Stop(here, until, where / STOP_FILE) as stop:
@@ -158,8 +159,7 @@ def train(
                 raise
             if here.first:
                 folder.record_end(where, loop.step + 1, "finished" if code == DONE else "stopped")
-            if code == RESUMABLE:
-                stop.obeyed()
+            stop.obeyed()
         return Outcome(where, loop.step + 1, code, bool(recipe.metrics), start, stop.why if code == RESUMABLE else "")
 
 

@@ -46,6 +46,7 @@ def test_where_the_time_goes(monkeypatch: pytest.MonkeyPatch) -> None:
         "goodput": (30 + 4) / (40 + 8),
         "seconds/training": 4,
         "seconds/data": 2,
+        "seconds/compiling": 0,
         "seconds/saving": 2,
         "seconds/sampling": 0,
         "seconds/evaluating": 0,

@@ -14,6 +14,7 @@ from gentoolkit.components.methods import Terms
 from gentoolkit.components.methods.gaussian_steps import GaussianSteps
 from gentoolkit.engine.numerics import programs
 from gentoolkit.engine.numerics.programs import difference, stirred
+from gentoolkit.engine.storage import journal
 from gentoolkit.engine.train import train
 from gentoolkit.registry import GentoolError
 
@@ -63,6 +64,9 @@ def test_a_compiled_run_ends_as_the_eager_one_interrupted_or_not(tmp_path: Path,
     assert list(found) == EXPECTED[method]
     assert all(v["compiled"] and v["difference"] < 1e-12 for v in found.values())
     assert made == len(found), "terms that come and go had a program compiled again"
+    first, *rest = journal.read(tmp_path / "compiled" / "metrics.jsonl")
+    assert first["seconds/compiling"] > 0
+    assert rest[-1]["seconds/compiling"] == 0
 
     for steps in (3, 6):
         train(recipe(method, tmp_path / "broken", precision="fp64", compile="all", steps=steps), quiet=True)

@@ -59,7 +59,10 @@ def test_a_stop_file_is_obeyed_once(tmp_path: Path) -> None:
     assert (outcome.code, outcome.why, outcome.step) == (75, "the file STOP was there", 1)
     assert tiny.state(run)[0] == 1
     assert not (run / "STOP").exists()
-    assert train(tiny.recipe("ddpm", run), quiet=True).code == 0
+    train(tiny.recipe("ddpm", run, steps=5), quiet=True, allow_change=True)
+    (run / "STOP").touch()
+    assert train(tiny.recipe("ddpm", run), quiet=True, allow_change=True).code == 0, "the last step leaves nothing to stop"
+    assert not (run / "STOP").exists(), "it would stop a run that is trained further"
     train(tiny.recipe("ddpm", tmp_path / "straight"), quiet=True)
     assert tiny.identical(tiny.state(run)[1], tiny.state(tmp_path / "straight")[1])
 

@@ -4,7 +4,7 @@ rate               samples per second of the whole run, over all the time since 
 mfu                share of the devices' peak in those seconds: operations of an average step / (seconds * peak)
 goodput            share of the time since the run's first start that went into steps that counted
 peak_memory_mib    of the device, or of the process where that is the CPU
-seconds/...        since the line before: training, and what is no training: data, saving, sampling, evaluating
+seconds/...        since the line before: training, and what is no training: data, compiling, saving, sampling, evaluating
 
 Only the clock is read, and the device is never waited for: on a GPU the clock of an activity that waits for it (sampling) also
 holds what was queued before.
@@ -22,7 +22,7 @@ import torch
 
 from gentoolkit.components.metrics.timing import peak_memory
 
-OTHER = ("data", "saving", "sampling", "evaluating")
+OTHER = ("data", "compiling", "saving", "sampling", "evaluating")
 """What the time of a run goes into besides training; `data` is waiting for the next batch."""
 
 TRAINING = "seconds/training"

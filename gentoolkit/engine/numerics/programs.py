@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,8 @@ class Programs:
         self.tolerance, self.deterministic = TOLERANCE[precision], deterministic
         self.folder: Path | None = None
         self.say: Callable[[str], None] = lambda text: None
+        self.spending: Callable[[str], AbstractContextManager[None]] = lambda what: nullcontext()
+        """Where the time of compiling is counted, which is no training."""
         self.verdicts: dict[str, Verdict] = {}
         """What became of every program so far, by update and terms."""
         self._losses: dict[tuple[str, frozenset[str]], Loss] = {}
@@ -106,7 +108,8 @@ class Programs:
         plain, chosen, verdict = eager(update.loss), eager(update.loss), Verdict(False, reason=self.refusal)
         if not self.refusal and known != EAGER:
             weights = [w for n in update.trains for w in modules[n].parameters() if w.requires_grad]
-            program, verdict = self.compared(plain, modules, weights, batch, draw, active, total, known == COMPILED)
+            with self.spending("compiling"):
+                program, verdict = self.compared(plain, modules, weights, batch, draw, active, total, known == COMPILED)
             if self.world.agree(int(not verdict.compiled)) and verdict.compiled:
                 verdict = Verdict(False, verdict.difference, "another process could not compile it")
             chosen = program if verdict.compiled and program is not None else plain

@@ -130,7 +130,7 @@ class Stop:
         return ", ".join(words.get(c) or signal.Signals(v).name for c, v in causes.items())
 
     def obeyed(self) -> None:
-        """Remove the file that asked; called once the checkpoint is committed."""
+        """Remove the file that asks, also one that came too late; called once the checkpoint is committed."""
         if self.file is not None:
             with contextlib.suppress(FileNotFoundError):
                 self.file.unlink()
