@@ -88,8 +88,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _value(value: Any) -> str:
+    from gentoolkit.recipe.resolved import toml
+
     if value is None:
         return "-"
+    if isinstance(value, bool | list | tuple | dict):
+        return toml(value)
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 

@@ -45,7 +45,7 @@ def compared(old: dict[Any, Value], new: dict[Any, Value], recipe: Recipe) -> tu
     more steps where every learning rate and every regularizer's strength is constant.
     """
     found = []
-    for keys in dict.fromkeys([*old, *new]):
+    for keys in in_order(list(old), list(new)):
         one, two = old.get(keys), new.get(keys)
         if one is not None and two is not None and (one.value == two.value and type(one.value) is type(two.value)):
             continue
@@ -57,6 +57,18 @@ def compared(old: dict[Any, Value], new: dict[Any, Value], recipe: Recipe) -> tu
         a, b = (v.value if v is not None else ABSENT for v in (one, two))
         found.append(Difference(join_key(keys), a, b, counts))
     return tuple(found)
+
+
+def in_order(old: list[Any], new: list[Any]) -> list[Any]:
+    """The entries of both, once each: what only `new` has stands behind what it stands behind there."""
+    both, at = list(old), 0
+    for entry in new:
+        if entry in both:
+            at = both.index(entry) + 1
+        else:
+            both.insert(at, entry)
+            at += 1
+    return both
 
 
 def constant_rates(recipe: Recipe) -> bool:

@@ -61,6 +61,9 @@ def test_it_is_the_average_that_would_have_been_kept(tmp_path: Path, monkeypatch
     for width, said in ((0.001, "too few for a width of 0.001 at step 160"), (0.5, "at most 0.28")):
         with pytest.raises(GentoolError, match=said):
             synthesize(tmp_path / "run", tmp_path / "no", width)
+    for outside in (1, 161):
+        with pytest.raises(GentoolError, match=f"are of steps 4 to 160; step {outside} is not among them"):
+            synthesize(tmp_path / "run", tmp_path / "no", 0.1, step=outside)
     with pytest.raises(GentoolError, match="is there already"):
         synthesize(tmp_path / "run", tmp_path / "wide", 0.15)
 
@@ -68,6 +71,10 @@ def test_it_is_the_average_that_would_have_been_kept(tmp_path: Path, monkeypatch
 def test_what_cannot_be_combined(tmp_path: Path) -> None:
     train(tiny.recipe("ddpm", tmp_path / "plain", steps=2), quiet=True)
     train(tiny.recipe("ddpm", tmp_path / "decay", steps=2, snapshot_every=1), quiet=True)
-    for run, said in (("plain", "has no snapshots"), ("decay", r"averaged by a power function \(\[ema\] sigma_rel\)")):
+    for run, said in (
+        ("nothing", "is no run folder"),
+        ("plain", "has no snapshots"),
+        ("decay", r"averaged by a power function \(\[ema\] sigma_rel\)"),
+    ):
         with pytest.raises(GentoolError, match=said):
             synthesize(tmp_path / run, tmp_path / "no", 0.1)

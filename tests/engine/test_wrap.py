@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import attrs
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 import gentoolkit
 from gentoolkit.engine.assemble import assemble
 from gentoolkit.engine.processes.held import gathered, held, needed
 from gentoolkit.engine.processes.world import World
-from gentoolkit.engine.processes.wrap import Sharded, shared, used_outside
+from gentoolkit.engine.processes.wrap import Replicated, Sharded, shared, used_outside
 from gentoolkit.engine.train import train
 from gentoolkit.recipe.parallelism import Parallelism
 from gentoolkit.registry import GentoolError
@@ -101,3 +103,14 @@ def test_what_a_process_holds_of_shards_and_gathers_for_the_moment() -> None:
     net.blocks = [net[1], net[2], net[3]]
     assert gathered(net, 4, second_order=False) == each[0] + each[3] + each[2], "what lies outside, and two blocks"
     assert gathered(net, 4, second_order=True) == sum(each)
+
+
+def test_ddp_starts_without_a_word_and_leaves_buffers_alone() -> None:
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            wrap = Replicated(nn.BatchNorm1d(1), World(0, 1, CPU))
+        assert not wrap.ddp.will_sync_module_buffers()
+    finally:
+        dist.destroy_process_group()

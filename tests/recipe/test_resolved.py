@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from toys import GOOD, Net
 
 from gentoolkit.recipe import RecipeError, differences, load
+from gentoolkit.recipe.differences import in_order
 from gentoolkit.registry import GentoolError
 
 RICH = (
@@ -142,6 +143,10 @@ def test_parts_that_come_and_go_are_told(write):
         'model.denoiser.dropout: 0.1 -> "none"',
         'method.regularizers.r1.use: "r1@1" -> absent',
     ]
+
+
+def test_what_only_the_new_recipe_has_stands_where_it_stands_there():
+    assert in_order(["a", "c", "e"], ["n", "a", "b", "c", "d"]) == ["n", "a", "b", "c", "d", "e"]
 
 
 def test_the_identity_ignores_how_a_recipe_is_written(write):

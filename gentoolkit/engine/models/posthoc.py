@@ -25,7 +25,7 @@ from ..average import exponent
 from .card import card
 from .model_folder import Model, new_folder, write_model
 from .snapshots import FOLDER
-from .trained import TrainedRun, load
+from .trained import TrainedRun, load, run_folder
 
 WIDEST_GAP = 0.1
 """The largest part of a profile, by its norm, that a combination may miss."""
@@ -77,9 +77,12 @@ def synthesize(run: str | Path, out: str | Path, sigma_rel: float, step: int | N
         raise GentoolError(f"sigma_rel is a share of the training, above 0 and at most 0.28, not {sigma_rel}")
     target = new_folder(out)
     places = [p for p in sorted((Path(run) / FOLDER).glob("step-*")) if is_exported(p)]
-    places = [p for p in places if step is None or verified(p).step <= step]
     if not places:
-        raise GentoolError(f"{run} has no snapshots to combine; a run keeps some with training.snapshot_every")
+        raise GentoolError(f"{run_folder(run)} has no snapshots to combine; a run keeps some with training.snapshot_every")
+    steps = [verified(p).step for p in places]
+    if step is not None and not steps[0] <= step <= steps[-1]:
+        raise GentoolError(f"the snapshots of {run} are of steps {steps[0]} to {steps[-1]}; step {step} is not among them")
+    places = [p for p, there in zip(places, steps, strict=True) if step is None or there <= step]
     models = [load(p, device="cpu") for p in places]
     last, end = models[-1], models[-1].step if step is None else step
     narrow = [one.recipe.ema.sigma_rel for one in models]
