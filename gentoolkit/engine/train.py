@@ -126,7 +126,7 @@ def train(
         console = Console(loaded.name, steps, recipe.training.batch_size, start, unit, quiet or not here.first)
         stack.callback(console.close)
         loop.programs.keep(where, console.say)
-        for sentence in filter(None, (unchecked, *refused)):
+        for sentence in filter(None, (unchecked, store.fleeting, *refused)):
             if here.first:
                 console.warn(sentence)
         if here.first:

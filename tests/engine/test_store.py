@@ -112,7 +112,9 @@ def test_a_strangers_checkpoint_runs_nothing_where_it_is_loaded(store: Store, tm
     assert tiny.identical(checkpoints.load(saved, HERE)[1], table(1))
 
 
-def test_a_run_whose_checkpoints_lie_elsewhere_ends_with_the_same_bits(tmp_path: Path) -> None:
+def test_a_run_whose_checkpoints_lie_elsewhere_ends_with_the_same_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def recipe(name: str, **training: int) -> dict[str, object]:
         made = tiny.recipe("ddgan", tmp_path / name, keep=2, **training)
         made["run"]["checkpoints"] = f"memory://{tmp_path.name}/runs"
@@ -120,6 +122,7 @@ def test_a_run_whose_checkpoints_lie_elsewhere_ends_with_the_same_bits(tmp_path:
 
     train(tiny.recipe("ddgan", tmp_path / "straight"), quiet=True)
     train(recipe("away", steps=3), quiet=True)
+    assert "are gone when this process ends" in capsys.readouterr().err
     assert not (tmp_path / "away" / "checkpoints").exists()
     store = Store(f"memory://{tmp_path.name}/runs")
     assert [c.step for c in checkpoints.committed(store)] == [3, 2]

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from gentoolkit.registry import GentoolError
 
@@ -59,6 +60,13 @@ class Store:
 
     def __str__(self) -> str:
         return self.place
+
+    @property
+    def fleeting(self) -> str:
+        """What is to be said of a place that ends with this process; empty for any other."""
+        if not isinstance(self.fs, MemoryFileSystem):
+            return ""
+        return f"checkpoints in {self} are gone when this process ends: nothing can be resumed or sampled from them after that"
 
     def shown(self, name: str) -> str:
         """How messages name something in it."""
