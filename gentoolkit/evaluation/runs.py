@@ -97,6 +97,8 @@ def look(path: Path) -> Run:
         )
         state, reason = state_of(path, newest, seen.steps)
         return evolve(seen, state=state, reason=reason)
+    except tomllib.TOMLDecodeError:
+        return evolve(seen, reason=f"its {folders.RECIPE} is not valid TOML")
     except FileNotFoundError as error:
         return evolve(seen, reason=f"it has no {Path(error.filename or folders.RECIPE).name}")
     except Exception as error:  # a row for every folder, whatever lies in it

@@ -110,7 +110,7 @@ def test_how_a_run_ended_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -
     ("damage", "reason"),
     [
         (lambda run: (run / "recipe.toml").unlink(), "it has no recipe.toml"),
-        (lambda run: (run / "recipe.toml").write_text("= 3"), "TOMLDecodeError"),
+        (lambda run: (run / "recipe.toml").write_text("= 3"), "its recipe.toml is not valid TOML"),
         (lambda run: (run / "recipe.toml").write_text("[run]\nname = 'x'"), "KeyError"),
         (lambda run: (run / "recipe.toml").write_bytes(b"\xff\xfe"), "UnicodeDecodeError"),
         (lambda run: (run / "recipe.toml").write_text("run = 3"), "AttributeError"),
