@@ -266,6 +266,19 @@ def test_explain_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
             assert option.help in out
 
 
+@pytest.mark.parametrize("table", ["process", "model", "training", "ema", "start", "run", "local"])
+def test_explain_names_every_option_of_the_tables_of_a_recipe(capsys: pytest.CaptureFixture[str], table: str) -> None:
+    from gentoolkit.recipe import tree
+    from gentoolkit.registry import options
+
+    code, out, _ = gentool(capsys, "explain", table)
+    assert code == 0
+    assert out.startswith(f"[{table}]\n")
+    for name, option in options(getattr(tree, table.capitalize())).items():
+        assert f"\n  {name}  (" in out
+        assert option.help in out
+
+
 def test_dry_run_keeps_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = gentool(capsys, "train", "tiny.toml", "--dry-run")
     assert code == 0
