@@ -149,7 +149,7 @@ def first_loss(line: Mapping[str, Any]) -> tuple[str, float] | None:
     losses = [
         (name, float(value))  # a number that is not finite is a text in the log
         for name, value in line.items()
-        if "/" in name and not name.startswith("seconds/") and not name.endswith("/grad_norm") and not isinstance(value, dict)
+        if "/" in name and not name.endswith("/grad_norm") and not isinstance(value, dict)
     ]
     return next((loss for loss in losses if loss[0].startswith("denoiser/")), losses[0] if losses else None)
 

@@ -62,7 +62,7 @@ def test_the_numbers_are_those_of_evaluate_and_the_run_does_not_notice(tmp_path:
     assert [(line["step"], line["metrics"]) for line in lines] == [
         (r.step, {f"mixture/{name}": value for name, value in r.values.items()}) for r in found
     ]
-    spent = [line["seconds/evaluating"] > 0 for line in journal.read(run / "metrics.jsonl") if "rate" in line]
+    spent = [line["seconds_evaluating"] > 0 for line in journal.read(run / "metrics.jsonl") if "rate" in line]
     assert spent == [False, False, True], "after steps 2 and 4, and in the line after the measurement of step 4"
     assert gentoolkit.evaluate(run, ["mixture"]) == [found[1]]
 

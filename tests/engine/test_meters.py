@@ -44,15 +44,15 @@ def test_where_the_time_goes(monkeypatch: pytest.MonkeyPatch) -> None:
         "rate": 4 * 8 / 8,
         "mfu": 4 * 1e9 / (8 * 4e9),
         "goodput": (30 + 4) / (40 + 8),
-        "seconds/training": 4,
-        "seconds/data": 2,
-        "seconds/compiling": 0,
-        "seconds/saving": 2,
-        "seconds/sampling": 0,
-        "seconds/evaluating": 0,
+        "seconds_training": 4,
+        "seconds_data": 2,
+        "seconds_compiling": 0,
+        "seconds_saving": 2,
+        "seconds_sampling": 0,
+        "seconds_evaluating": 0,
     }
     clock.now += 1
-    assert made.read(25)["seconds/saving"] == 0
+    assert made.read(25)["seconds_saving"] == 0
     assert made.counted == 35
 
 
@@ -98,11 +98,11 @@ def test_goodput_outlives_a_restart_and_lost_steps_do_not_count(tmp_path: Path, 
     run = tmp_path / "run"
     train(tiny.recipe("ddpm", run, steps=4), quiet=True)
     lines = journal.read(run / "metrics.jsonl")
-    assert [set(line) >= {"rate", "goodput", "peak_memory_mib", "seconds/training"} for line in lines] == [True] * 4
+    assert [set(line) >= {"rate", "goodput", "peak_memory_mib", "seconds_training"} for line in lines] == [True] * 4
     spent = meters.counted_seconds(lines)
     first = folder.first_start(run)
     assert first == pytest.approx(time.time(), abs=60)
-    lost = {"step": 5, "seconds/training": 1e6}
+    lost = {"step": 5, "seconds_training": 1e6}
     with (run / "metrics.jsonl").open("a") as log:
         log.write(json.dumps(lost) + "\n")
     seen = {}
@@ -123,7 +123,7 @@ def test_the_console_shows_shares_and_losses_and_no_clocks(capsys: pytest.Captur
         "rate": 50.4,
         "mfu": 0.412,
         "goodput": 0.93,
-        "seconds/training": 3.0,
+        "seconds_training": 3.0,
         "denoiser/simple": 0.125,
         "peak_memory_mib": 9.0,
     }

@@ -88,9 +88,7 @@ class Console:
         """Show the losses and gradient norms of a logged step, and how fast it goes; the other meters are in the log."""
         shares = [f"{name} {100 * line[name]:.0f}%  " for name in ("mfu", "goodput") if name in line]
         numbers = f"{line['rate']:.0f} {self.unit}/s  {''.join(shares)}" + "  ".join(
-            f"{name} {_short(value)}"
-            for name, value in line.items()
-            if isinstance(value, float) and "/" in name and not name.startswith("seconds/")
+            f"{name} {_short(value)}" for name, value in line.items() if isinstance(value, float) and "/" in name
         )
         if self._bar is not None:
             with unheard():

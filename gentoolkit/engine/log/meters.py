@@ -4,7 +4,7 @@ rate               samples per second of the whole run, over all the time since 
 mfu                share of the devices' peak in those seconds: operations of an average step / (seconds * peak)
 goodput            share of the time since the run's first start that went into steps that counted
 peak_memory_mib    of the device, or of the process where that is the CPU
-seconds/...        since the line before: training, and what is no training: data, compiling, saving, sampling, evaluating
+seconds_...        since the line before: training, and what is no training: data, compiling, saving, sampling, evaluating
 
 Only the clock is read, and the device is never waited for: on a GPU the clock of an activity that waits for it (sampling) also
 holds what was queued before.
@@ -25,7 +25,7 @@ from gentoolkit.components.metrics.timing import peak_memory
 OTHER = ("data", "compiling", "saving", "sampling", "evaluating")
 """What the time of a run goes into besides training; `data` is waiting for the next batch."""
 
-TRAINING = "seconds/training"
+TRAINING = "seconds_training"
 
 
 class Meters:
@@ -85,7 +85,7 @@ class Meters:
             self._memory = max(self._memory, memory)  # whoever measures memory in between begins anew
             line["peak_memory_mib"] = self._memory
         line[TRAINING] = training
-        line.update({f"seconds/{what}": spent for what, spent in self._spent.items()})
+        line.update({f"seconds_{what}": spent for what, spent in self._spent.items()})
         self._last, self._step, self._spent = now, step, dict.fromkeys(OTHER, 0.0)
         return line
 
