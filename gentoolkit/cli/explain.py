@@ -74,14 +74,15 @@ def _options(cls: Any) -> None:
 
 
 def _type(hint: Any) -> str:
-    from gentoolkit.recipe.structure import section_of
+    from attrs import has
+
     from gentoolkit.registry import slot_of
 
     slot, many = slot_of(hint)
     if slot is not None:
         name = slot.slot
         return f"table of {name}s" if many else name
-    if section_of(hint)[1]:
+    if getattr(hint, "__origin__", None) is dict and has(hint.__args__[1]):
         return "named tables"
     text = hint.__name__ if isinstance(hint, type) and not getattr(hint, "__args__", None) else str(hint)
     return text.replace("typing.", "").replace(" | None", " or absent").replace(", ...", " ...")

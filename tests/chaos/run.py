@@ -1,6 +1,6 @@
 """Chaos: runs that are killed again and again, at every storage operation and at random instants, and end undisturbed.
 
-    python tests/chaos/run.py                 20 runs, about 8 minutes on two cores; prints a table
+    python tests/chaos/run.py                 20 runs, about 6 minutes on two cores; prints a table
     python tests/chaos/run.py --runs 1        one run that meets every operation
 
 Every run is trained by fresh processes, forked from this one, which has imported everything and never computed. A fault point
