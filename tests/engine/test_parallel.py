@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from gentoolkit.engine.storage import checkpoints
 from gentoolkit.engine.train import train
 
 from . import tiny
+from .groups import worked
 
 KINDS = ("ddp", "fsdp", "hsdp:2x2")
 
@@ -25,18 +23,11 @@ KINDS = ("ddp", "fsdp", "hsdp:2x2")
 @pytest.fixture(scope="module")
 def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that one group of four gloo processes has worked in."""
-    folder = tmp_path_factory.mktemp("four")
-    train(tiny.recipe("ddgan", folder / "changed", precision="fp64", steps=2), quiet=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4"]
-    done = subprocess.run(
-        [*command, str(Path(__file__).parent / "parallel_worker.py"), str(folder)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr[-6000:]
-    return folder
+
+    def prepare(folder: Path) -> None:
+        train(tiny.recipe("ddgan", folder / "changed", precision="fp64", steps=2), quiet=True)
+
+    return worked(tmp_path_factory, "parallel_worker.py", 4, prepare, 280)
 
 
 @pytest.fixture(scope="module")

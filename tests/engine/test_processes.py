@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -23,25 +20,19 @@ from gentoolkit.engine.storage import checkpoints
 from gentoolkit.engine.train import train
 
 from . import tiny
+from .groups import worked
 from .poison import poisoned
 
 
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that one group of two gloo processes has worked in."""
-    folder = tmp_path_factory.mktemp("group")
-    train(tiny.recipe("ddgan", folder / "resumed", precision="fp64", steps=4), quiet=True)
-    train(tiny.recipe("cvae", folder / "source", precision="fp64"), quiet=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, str(Path(__file__).parent / "worker.py"), str(folder)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+
+    def prepare(folder: Path) -> None:
+        train(tiny.recipe("ddgan", folder / "resumed", precision="fp64", steps=4), quiet=True)
+        train(tiny.recipe("cvae", folder / "source", precision="fp64"), quiet=True)
+
+    return worked(tmp_path_factory, "worker.py", 2, prepare, 240)
 
 
 @pytest.mark.parametrize("method", tiny.METHODS)
