@@ -56,13 +56,16 @@ class Console:
 
     def _make_bar(self, start: int) -> Any:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            # On a narrow terminal it is the numbers that are cut short.
+            TextColumn("{task.fields[numbers]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            expand=True,
         )
         bar.start()
         self._task = bar.add_task(self.name, total=self.steps, completed=start, numbers="")
