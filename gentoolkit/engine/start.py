@@ -19,12 +19,12 @@ from torch import Tensor
 from gentoolkit import recipe as recipes
 from gentoolkit.components.methods import Net
 from gentoolkit.recipe import Loaded
-from gentoolkit.recipe.exported import WEIGHTS, foreign, is_exported
+from gentoolkit.recipe.exported import WEIGHTS
 from gentoolkit.registry import GentoolError
 
 from .assemble import Assembly
 from .learned import copy_into
-from .models.trained import place_of, run_folder, tensors_of
+from .models.trained import place_of, refuse_foreign, run_folder, tensors_of
 from .processes.world import World
 from .storage import checkpoints, folder
 from .storage.store import Store
@@ -134,8 +134,7 @@ def source_of(path: str, weights: str, trust_local: bool | None = None) -> Sourc
         GentoolError: there are none of that kind.
     """
     place = run_folder(path)
-    if foreign(place) and not is_exported(place):
-        raise GentoolError(f"{place} came with an exported model and is none itself; a run folder of others is not loaded")
+    refuse_foreign(place)
     loaded = recipes.load(place, trust_local=trust_local)
     if loaded.exported is not None:
         held = loaded.exported.weights

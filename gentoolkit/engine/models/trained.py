@@ -192,6 +192,16 @@ def run_folder(path: str | Path) -> Path:
     return found
 
 
+def refuse_foreign(place: Path) -> None:
+    """Stop at a run folder that came inside an exported model.
+
+    Raises:
+        GentoolError: it is one.
+    """
+    if foreign(place) and not is_exported(place):
+        raise GentoolError(f"{place} came with an exported model and is none itself; a run folder of others is not loaded")
+
+
 def load(path: str | Path, weights: str = "ema", device: str = "auto", trust_local: bool | None = None) -> TrainedRun:
     """Open a trained run or an exported model; see `TrainedRun`."""
     return TrainedRun(path, weights, device, trust_local)
@@ -203,7 +213,5 @@ def load_reference(reference: RunRef, device: torch.device | str = "cpu", dtype:
     Raises:
         GentoolError: it cannot be loaded, or is a run folder that came inside an exported model.
     """
-    place = Path(reference.path)
-    if foreign(place) and not is_exported(place):
-        raise GentoolError(f"{place} came with an exported model and is none itself; a run folder of others is not loaded")
+    refuse_foreign(Path(reference.path))
     return TrainedRun(reference.path, reference.weights, "cpu").model.to(device, dtype)
