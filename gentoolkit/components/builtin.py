@@ -72,6 +72,7 @@ COMPONENTS = [
     ("parametrization", "edm-posterior", f"{C}.parametrizations.posterior:EDMPosterior", "predict what EDM's network does"),
     ("denoiser", "adm", f"{C}.denoisers.adm:ADM", "U-Net of DDPM, Improved DDPM and ADM"),
     ("denoiser", "dit", f"{C}.denoisers.dit:DiT", "diffusion transformer"),
+    ("features", "pixels", f"{C}.features.pixels:Pixels", "the sample itself"),
     ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
 ]
 

@@ -9,7 +9,7 @@ from gentoolkit.engine.assemble import build
 from gentoolkit.engine.models.trained import TrainedRun, load, load_reference
 from gentoolkit.engine.processes.stopping import Stop, Stopped
 from gentoolkit.engine.processes.world import world
-from gentoolkit.engine.samples.measuring import looks_at_samples, measured
+from gentoolkit.engine.samples.measuring import looks_at_samples, measured, prepare
 from gentoolkit.engine.samples.results import Result, how, record
 from gentoolkit.engine.storage.folder import RESULTS
 from gentoolkit.registry import GentoolError
@@ -49,8 +49,7 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
         values: dict[str, dict[str, float]] = {}
         if looking:
             real = build(trained.recipe.data, facts, {}, load_reference)
-            for metric in looking.values():
-                metric.prepare(real)
+            prepare(looking, real, here)
             wanted = {name: chosen[name].samples for name in looking}
             try:
                 values = measured(model, sampler, facts, looking, wanted, seed, trained.batch, counts, here, stop)

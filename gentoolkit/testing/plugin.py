@@ -13,6 +13,7 @@ from gentoolkit.registry.plugins import use
 from . import configs
 from .augmentations import AUGMENTATIONS
 from .data import DATA
+from .features import FEATURES
 from .latents import LATENTS
 from .methods import METHODS
 from .metrics import METRICS
@@ -31,6 +32,7 @@ SUITES: Mapping[str, Suite] = {
     "denoiser": NETWORKS,
     "discriminator": NETWORKS,
     "encoder": NETWORKS,
+    "features": FEATURES,
     "latent": LATENTS,
     "lr_schedule": LR_SCHEDULES,
     "method": METHODS,

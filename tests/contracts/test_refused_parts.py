@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gentoolkit.components.data import Data, DataSpec
+from gentoolkit.components.features import Features
 from gentoolkit.components.latents.gaussian import GaussianLatent
 from gentoolkit.components.methods import ddpm
 from gentoolkit.components.metrics import Metric
@@ -271,9 +272,24 @@ class Blind(BadMetric):
 
     def build(self, facts, parts):
         made = BadMetric.build(self, facts, parts)
-        made.see = lambda samples: None
+        made.see = lambda samples: {}
         made.compute = lambda: {"mean": 1.0}
         return made
+
+
+@component
+class BadFeatures(Features):
+    """Random rows of float64, that change what they look at."""
+
+    def build(self, facts, parts):
+        class Look:
+            key = " random\n"
+
+            def __call__(self, samples):
+                samples += 1
+                return {"features": np.random.default_rng().normal(size=(len(samples), 2)), "logits": None}
+
+        return Look()
 
 
 @component
@@ -320,6 +336,7 @@ LINE = [
     *(("lr_schedule", check.__name__, StatefulRate()) for check in SUITES["lr_schedule"].checks),
     ("metric", "bad_samples_are_told_from_good_ones", Blind()),
     *(("metric", check.__name__, BadMetric()) for check in SUITES["metric"].checks if check.__name__[:3] != "bad"),
+    *(("features", check.__name__, BadFeatures()) for check in SUITES["features"].checks),
     *(("data", check.__name__, BadData()) for check in SUITES["data"].checks),
     *(("observer", check.__name__, BadObserver()) for check in SUITES["observer"].checks),
 ]

@@ -9,17 +9,21 @@ from gentoolkit.registry import Complaint, Component, Facts
 
 
 class Metric(Component):
-    """`build` returns an object with `prepare(real)`, `see(samples)`, `add(seen)`, `compute() -> {name: value}` and
-    `protocol: str`; `real` is the opened data set, `samples` `[n, *shape]` in data range. The protocol is whole once
-    everything else has been called: it names the number of samples that were seen.
+    """`build` returns an object with `protocol: str` and `compute() -> {name: value}`, of one of three kinds. The protocol is
+    whole once everything else has been called: it names the number of samples that were looked at.
 
-    Chunks of samples are dealt over processes. `see`, where the work is (features, counts), says what there is to know of
-    a chunk: something that can be pickled, a function of the real data and the chunk alone; it changes nothing. `add` takes
-    in what was seen: only in the first process, for every chunk, in the order of chunks. So the numbers are the same, to the
-    last bit, for any number of processes, and no metric has to merge states.
+    Over samples: `prepare(real)`, `see(samples)`, `add(seen)`; `real` is the opened data set, `samples` `[n, *shape]` in data
+    range. Chunks of samples are dealt over processes. `see`, where the work is, says what there is to know of a chunk, NumPy
+    arrays by name: a function of the real data and the chunk alone; it changes nothing. `add` takes in what was seen: only in
+    the first process, for every chunk, in the order of chunks. So the numbers are the same, to the last bit, for any number of
+    processes and restarts, and no metric has to merge states.
 
-    One that looks at the model itself (speed) has `measure(model, sampler, facts) -> {name: value}` instead of the first
-    four."""
+    Over features: `features`, what the option of this name built, `prepare(reference)` and `add(found)`, in the first process
+    alone; `found` are the features of a chunk by name, and `reference` (a `Reference`) those of the real data: of its first
+    `reference` samples in a fixed random order, of all of them where that attribute is None, and not needed where it is 0.
+    Metrics over the same features share them.
+
+    Over the model itself (speed): `measure(model, sampler, facts) -> {name: value}` in place of `prepare` to `compute`."""
 
     slot: ClassVar[str] = "metric"
 

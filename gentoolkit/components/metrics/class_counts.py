@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,20 +55,20 @@ class ClassCounts:
         images, labels = images[kept], labels[first][kept]
         self.judge = Judge((images / 255).astype(np.float32), labels)
 
-    def see(self, samples: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(counts of all, counts of the confident ones), by class, of samples `[n, C, H, W]` in [-1, 1]."""
+    def see(self, samples: Tensor) -> dict[str, NDArray[np.int64]]:
+        """Counts of `all` and of the `sure` ones, by class, of samples `[n, C, H, W]` in [-1, 1]."""
         assert self.judge is not None, "prepare(real) comes first"
         pixels = (samples.detach().cpu().float().nan_to_num(0).clamp(-1, 1) / 2 + 0.5).numpy()
         found, probability = self.judge(self._flat(pixels))
         if self.stacked:
             found, probability = found.reshape(-1, 3) @ PLACES, probability.reshape(-1, 3).min(1)
         sure = found[probability > self.confidence]
-        return np.bincount(found, minlength=self.classes), np.bincount(sure, minlength=self.classes)
+        return {name: np.bincount(y, minlength=self.classes) for name, y in (("all", found), ("sure", sure))}
 
-    def add(self, seen: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+    def add(self, seen: Mapping[str, NDArray[np.int64]]) -> None:
         """Take in a chunk's counts."""
-        self.all += seen[0]
-        self.sure += seen[1]
+        self.all += seen["all"]
+        self.sure += seen["sure"]
 
     def compute(self) -> dict[str, float]:
         """`classified`: share of confident samples; `modes`: classes with at least one of them; `kl` in nats, over all."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 STDS = 4
@@ -32,15 +34,17 @@ class ModeCounts:
     def prepare(self, real: Any) -> None:
         """Nothing: the mixture is known."""
 
-    def see(self, samples: Tensor) -> tuple[Tensor, int]:
-        """(samples of high quality by mode, number) of samples `[n, D]`; a point that is not finite is near no mode."""
+    def see(self, samples: Tensor) -> dict[str, NDArray[np.int64]]:
+        """Samples of high quality by mode (`good`), and their number (`seen`), of samples `[n, D]`; a point that is not finite
+        is near no mode."""
         distance, mode = torch.cdist(samples.detach().to("cpu", torch.float64), self.means).min(dim=1)
-        return torch.bincount(mode[distance <= STDS * self.std], minlength=len(self.means)), len(samples)
+        good = torch.bincount(mode[distance <= STDS * self.std], minlength=len(self.means))
+        return {"good": good.numpy(), "seen": np.array(len(samples))}
 
-    def add(self, seen: tuple[Tensor, int]) -> None:
+    def add(self, seen: Mapping[str, NDArray[np.int64]]) -> None:
         """Take in a chunk's counts."""
-        self.good += seen[0]
-        self.seen += seen[1]
+        self.good += torch.from_numpy(seen["good"])
+        self.seen += int(seen["seen"])
 
     def compute(self) -> dict[str, float]:
         """`high_quality` share, number of `modes` covered, `kl` in nats; without any sample of high quality the KL is that

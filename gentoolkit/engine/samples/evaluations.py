@@ -26,7 +26,7 @@ from ..processes.stopping import Stop, Stopped
 from ..processes.world import World
 from ..storage.folder import RESULTS
 from ..storage.journal import Journal
-from .measuring import measured
+from .measuring import measured, over_features, prepare
 from .results import Result, how, record, recorded
 
 SEED = 0
@@ -95,10 +95,10 @@ class Evaluations:
         """Measure the model after `done` steps, write the results down, and see whether they are the best; every process calls
         it, and all return the results."""
         if not self._prepared:
-            for metric in self.metrics.values():
-                metric.prepare(self.source)
+            prepare(self.metrics, self.source, self.world)
             self._prepared = True
-        fresh = copy.deepcopy(self.metrics)
+        networks = {id(m.features): m.features for m in self.metrics.values() if over_features(m)}
+        fresh = copy.deepcopy(self.metrics, networks)
         wanted = {name: config.samples for name, config in self.configs.items()}
         facts, batch = self.facts, self.recipe.sampler.batch
         try:

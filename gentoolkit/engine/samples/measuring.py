@@ -1,8 +1,12 @@
 """Measuring a model with metrics, by all processes together.
 
-Samples are drawn once, in chunks that are dealt over the processes, and each chunk is seen by every metric where it was drawn.
-What was seen goes to the first process, which adds it in the order of chunks; so numbers do not depend on how many processes
-there are.
+Samples are drawn once, in chunks that are dealt over the processes, and each chunk is looked at where it was drawn: by the
+metrics over samples, and by each feature network once, however many metrics want its features. What was seen is a record,
+
+    {viewer: {name: array}}          a viewer is a metric's name, or the key of features
+
+which goes to the first process; that has the metrics add it in the order of chunks. So numbers do not depend on how many
+processes there are.
 """
 
 from __future__ import annotations
@@ -10,6 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gentoolkit.components.features.reference import Reference
 from gentoolkit.components.model import StepModel
 from gentoolkit.registry import Facts
 
@@ -17,10 +27,91 @@ from ..processes.stopping import Stop
 from ..processes.world import World
 from .sampling import deal, draw_chunks
 
+BLOCK = 256
+"""Real samples whose features are taken at once."""
+Record = dict[str, dict[str, NDArray[Any]]]
+"""What was seen of a chunk, by viewer and name."""
+
 
 def looks_at_samples(metric: Any) -> bool:
     """False for a built metric that looks at the model itself."""
     return not hasattr(metric, "measure")
+
+
+def as_features_take_them(samples: Tensor) -> Tensor:
+    """uint8 for images `[n, C, H, W]` in [-1, 1], as files hold them; what is not finite is 0. Points as they are."""
+    if samples.dim() != 4:
+        return samples
+    return ((samples.float().nan_to_num(0, 0, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+class Panel:
+    """Metrics over samples and features, and who looks for them.
+
+    Args:
+        metrics: built metrics of these two kinds, by name.
+        wanted: samples for each of them.
+    """
+
+    def __init__(self, metrics: Mapping[str, Any], wanted: Mapping[str, int]) -> None:
+        self.metrics, self.wanted = metrics, wanted
+        self.networks = {metric.features.key: metric.features for metric in metrics.values() if over_features(metric)}
+        self.viewer = {name: m.features.key if over_features(m) else name for name, m in metrics.items()}
+        self.most = {v: max(wanted[n] for n in metrics if self.viewer[n] == v) for v in self.viewer.values()}
+
+    def see(self, samples: Tensor, first: int) -> Record:
+        """The record of samples `first, first + 1, ...` of those that are drawn; it changes nothing."""
+        seen: Record = {}
+        for viewer, most in self.most.items():
+            if (left := most - first) > 0:
+                part = samples[:left]
+                look = self.networks.get(viewer)
+                seen[viewer] = self.metrics[viewer].see(part) if look is None else look(as_features_take_them(part))
+        return seen
+
+    def add(self, seen: Record, first: int) -> None:
+        """Have every metric take in its part of a record."""
+        for name, metric in self.metrics.items():
+            if (left := self.wanted[name] - first) > 0:
+                found = seen[self.viewer[name]]
+                metric.add({k: v[:left] for k, v in found.items()} if over_features(metric) else found)
+
+    def compute(self) -> dict[str, dict[str, float]]:
+        """Each metric's numbers."""
+        return {name: metric.compute() for name, metric in self.metrics.items()}
+
+
+def over_features(metric: Any) -> bool:
+    """Whether a built metric compares features."""
+    return hasattr(metric, "features")
+
+
+def prepare(metrics: Mapping[str, Any], real: Any, world: World) -> None:
+    """Show the real data to metrics over samples in every process, its features to the others in the first one."""
+    references: dict[tuple[str, int | None], Reference] = {}
+    for metric in metrics.values():
+        if not over_features(metric):
+            metric.prepare(real)
+        elif world.first:
+            wanted = (metric.features.key, metric.reference)
+            if wanted not in references:
+                references[wanted] = reference_of(real, metric.features, metric.reference)
+            metric.prepare(references[wanted])
+
+
+def reference_of(real: Any, features: Any, n: int | None) -> Reference:
+    """The features of `n` samples of the real data in a fixed random order; of all in their own order where that is None."""
+    indices = range(len(real)) if n is None or n >= len(real) else chosen(len(real), n)
+    found: list[Mapping[str, NDArray[np.float32]]] = []
+    for first in range(0, len(indices), BLOCK):
+        found.append(features(torch.stack([real[int(i)]["x_0"] for i in indices[first : first + BLOCK]])))
+    arrays = {name: np.concatenate([one[name] for one in found]) for name in (found[0] if found else ())}
+    return Reference(f"{real.fingerprint()[:8]}-{len(indices)}", arrays)
+
+
+def chosen(size: int, n: int) -> NDArray[np.int64]:
+    """`n` of `size` samples, in order, always the same."""
+    return np.sort(np.random.Generator(np.random.Philox(key=2)).permutation(size)[:n])
 
 
 def measured(
@@ -38,7 +129,7 @@ def measured(
     """Each metric's numbers on the first `wanted` samples of a seed, at the first process; nothing at the others.
 
     Args:
-        metrics: prepared metrics that look at samples, fresh ones: what they have added before counts, too.
+        metrics: prepared metrics that look at samples or features, fresh ones: what they have added before counts, too.
         wanted: samples for each of them.
         batch: samples per chunk.
         counts: frequencies of the classes.
@@ -46,16 +137,14 @@ def measured(
     Raises:
         Stopped: a stop was agreed on meanwhile.
     """
+    panel = Panel(metrics, wanted)
     most = max(wanted.values())
     numbers, mine = deal(range(-(-most // batch)), world)
     for at, (number, samples) in enumerate(
         draw_chunks(model, sampler, facts, most, seed, batch, None, counts, numbers, stop.agreed)
     ):
-        seen = {}
-        for name, metric in metrics.items() if at < mine else ():
-            if (left := wanted[name] - number * batch) > 0:
-                seen[name] = metric.see(samples[:left])
-        for found in world.collected(seen):  # of consecutive chunks, as the ranks are
-            for name, one in found.items():
-                metrics[name].add(one)
-    return {name: metric.compute() for name, metric in metrics.items()} if world.first else {}
+        seen = (number, panel.see(samples, number * batch)) if at < mine else None
+        for one in world.collected(seen):  # of consecutive chunks, as the ranks are
+            if one is not None:
+                panel.add(one[1], one[0] * batch)
+    return panel.compute() if world.first else {}

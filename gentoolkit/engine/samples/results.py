@@ -26,6 +26,22 @@ class Result:
     step: int
     weights: str
     seed: int
+    evaluations: int | None = None
+    """Network evaluations per sample; None where that is not known."""
+
+    @property
+    def measure(self) -> str:
+        """The part of the protocol that says how was measured; numbers that share it may stand in one column."""
+        return self._parts()[0]
+
+    @property
+    def how(self) -> str:
+        """The part of the protocol that says how samples were drawn: weights, sampler, steps."""
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[str, str]:
+        measure, mark, rest = self.protocol.rpartition(f"/{self.weights}/")
+        return (measure, f"{self.weights}/{rest}") if mark else (self.protocol, "")
 
 
 def how(recipe: Recipe, facts: Facts, weights: str) -> str:
@@ -56,7 +72,8 @@ def recorded(path: Path) -> list[Result]:
             entry = json.loads(line)
             values = {str(name): float(value) for name, value in entry["values"].items()}
             about = (str(entry["protocol"]), int(entry["step"]), str(entry["weights"]), int(entry["seed"]))
-            found.append(Result(str(entry["metric"]), values, *about))
+            evaluations = None if entry.get("evaluations") is None else int(entry["evaluations"])
+            found.append(Result(str(entry["metric"]), values, *about, evaluations))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return found
