@@ -72,9 +72,6 @@ COMPONENTS = [
     ("parametrization", "edm-posterior", f"{C}.parametrizations.posterior:EDMPosterior", "predict what EDM's network does"),
     ("denoiser", "adm", f"{C}.denoisers.adm:ADM", "U-Net of DDPM, Improved DDPM and ADM"),
     ("denoiser", "dit", f"{C}.denoisers.dit:DiT", "diffusion transformer"),
-    ("metric", "precision-recall", f"{C}.metrics.precision_recall:PrecisionRecall", "fidelity and diversity by k-NN balls"),
-    ("metric", "density-coverage", f"{C}.metrics.density_coverage:DensityCoverage", "the same by balls of the data alone"),
-    ("metric", "neighbours", f"{C}.metrics.neighbours:Neighbours", "copies of training data"),
     ("features", "pixels", f"{C}.features.pixels:Pixels", "the sample itself"),
     ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
 ]
