@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .engine.train import Outcome, train
     from .evaluation.comparison import compare_runs
     from .evaluation.evaluate import evaluate
+    from .evaluation.figures.draws import draws
+    from .evaluation.figures.neighbours import neighbours
+    from .evaluation.figures.strip import strip
     from .evaluation.runs import runs
     from .interop.export import export
     from .recipe import Loaded
@@ -40,14 +43,17 @@ _WHERE = {
     "check_data": "components.data.looking:survey",
     "compare_runs": "evaluation.comparison",
     "component": "registry",
+    "draws": "evaluation.figures.draws",
     "evaluate": "evaluation.evaluate",
     "export": "interop.export",
     "hookimpl": "registry",
     "load": "engine.models.trained",
+    "neighbours": "evaluation.figures.neighbours",
     "opt": "registry",
     "pack_data": "components.data.packing:pack",
     "prune_checkpoints": "engine.storage.upkeep:prune",
     "runs": "evaluation.runs",
+    "strip": "evaluation.figures.strip",
     "synthesize": "engine.models.posthoc",
     "replay": "engine.replay",
     "train": "engine.train",
@@ -66,15 +72,18 @@ __all__ = [
     "checkpoints",
     "compare_runs",
     "component",
+    "draws",
     "evaluate",
     "export",
     "hookimpl",
     "load",
+    "neighbours",
     "opt",
     "pack_data",
     "prune_checkpoints",
     "replay",
     "runs",
+    "strip",
     "synthesize",
     "train",
 ]

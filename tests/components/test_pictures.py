@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from gentoolkit.components.pictures import MAGENTA, as_array, chart, grid, scatter, ticks
+from gentoolkit.components.pictures import (
+    FAINT,
+    HOT,
+    MAGENTA,
+    PAPER,
+    as_array,
+    chart,
+    extent,
+    grid,
+    heat,
+    scatter,
+    table,
+    ticks,
+    tiles,
+)
 
 
 def test_a_grid_lays_images_row_by_row_and_blows_up_tiny_ones():
@@ -88,3 +102,51 @@ def test_a_chart_of_nothing_or_of_one_value_is_a_picture_too():
 def test_ticks_are_round(low, high, expected):
     assert ticks(low, high) == expected
     assert all(3 <= len(ticks(0, x)) <= 8 for x in np.geomspace(1e-6, 1e6, 500))
+
+
+def test_a_table_lays_pictures_under_names_and_beside_them():
+    shown = tiles(torch.tensor([-1.0, 0.0, 1.0])[:, None, None, None].expand(3, 1, 8, 8))
+    assert [t.size for t in shown] == [(48, 48)] * 3
+    plain = np.asarray(table([shown, [None, shown[2]]]))
+    assert plain.shape == (2 * 50 + 2, 3 * 50 + 2, 3)
+    assert (plain[2:50, 2:50] == 0).all()
+    assert (plain[52:100, 52:100] == 255).all()
+    assert (plain[52:100, 2:50] == FAINT).all(), "a gap"
+    named = table([shown, shown, shown, shown], ["a", "b", "c"], ["one", "two", "three", "four"], "a title", group=2)
+    assert named.size[1] == 16 + 16 + 4 * 50 + 2 + 8
+    left = named.size[0] - 3 * 50 - 2
+    assert 0 < left < 60
+    pixels = np.asarray(named)
+    for i, y in enumerate((34, 84, 142, 192)):
+        assert (pixels[y : y + 48, left + 2 : left + 50] == 0).all(), i
+    assert (pixels[134:140] == PAPER).all(), "groups stand apart"
+    for columns in (slice(left + 2, left + 50), slice(left + 52, left + 100), slice(left + 102, left + 150)):
+        assert (pixels[16:32, columns].min(2) < 100).any(), "a column has its name"
+    long = table([shown[:1]], title="a title that is much wider than the one picture below it")
+    assert long.size[0] > 200
+
+
+def test_channels_that_are_no_colours_lie_side_by_side():
+    x = torch.tensor([-1.0, 1.0])[None, :, None, None].expand(1, 2, 8, 8)
+    tile = np.asarray(tiles(x)[0])
+    assert tile.shape == (48, 96, 3)
+    assert (tile[:, :48] == 0).all()
+    assert (tile[:, 48:] == 255).all()
+
+
+def test_heat_is_darkest_at_the_peak_y_upwards():
+    values = torch.zeros(40, 40)
+    values[10, 30] = 4.0
+    values[30, 5] = 1.0
+    picture = np.asarray(heat(values, side=40)).astype(int)
+    assert picture[39 - 30, 10].tolist() == list(HOT)
+    assert picture[39 - 5, 30].tolist() == pytest.approx([(p + h) / 2 for p, h in zip(PAPER, HOT, strict=True)], abs=1)
+    assert (picture == PAPER).all(2).sum() == 40 * 40 - 2
+    assert np.asarray(heat(torch.full((4, 4), math.nan))).min() == 255
+
+
+def test_a_plot_reaches_a_fifth_beyond_the_means_or_most_points():
+    assert extent(torch.zeros(3, 2), [[-2.0, 1.0]]) == pytest.approx(2.4)
+    x = torch.linspace(-1, 1, 2001)[:, None]
+    assert extent(torch.cat([x, torch.tensor([[math.inf], [math.nan]])])) == pytest.approx(1.2 * 0.99, abs=1e-2)
+    assert (extent(torch.zeros(2, 2)), extent(torch.full((2, 2), math.nan))) == (1.0, 1.2)

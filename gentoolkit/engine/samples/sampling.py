@@ -36,6 +36,17 @@ def classes_of(seed: int, first: int, stop: int, classes: int, counts: Sequence[
     return torch.searchsorted(edges, u, right=True).clamp(max=classes - 1)
 
 
+def chunk_labels(
+    facts: Facts, seed: int, first: int, stop: int, y: Tensor | None, counts: Sequence[int] | None
+) -> Tensor | None:
+    """Classes of samples `first..stop - 1`, of asked-for ones `y [n]`, padded, or drawn; None for an unconditional model."""
+    if facts.classes is None:
+        return None
+    if y is None:
+        return classes_of(seed, first, stop, facts.classes, counts)
+    return torch.nn.functional.pad(y[first:stop], (0, max(0, stop - len(y))))
+
+
 def whole_number(value: Any, what: str, least: int) -> int:
     """`value` as an int; noise is keyed by how a number is written, and numpy writes its own differently.
 
@@ -107,12 +118,7 @@ def draw_chunks(
     try:
         for number in range(-(-n // batch)) if numbers is None else numbers:
             first, stop = number * batch, (number + 1) * batch
-            labels = None
-            if facts.classes is not None:
-                if y is None:
-                    labels = classes_of(seed, first, stop, facts.classes, counts)
-                else:
-                    labels = torch.nn.functional.pad(y[first:stop], (0, max(0, stop - len(y))))
+            labels = chunk_labels(facts, seed, first, stop, y, counts)
             yield number, chunk(model, sampler, facts, seed, number, batch, labels, leave).x[: n - first].cpu()
     finally:
         model.train(training)
