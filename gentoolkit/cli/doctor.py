@@ -30,6 +30,9 @@ def command() -> None:
     click.echo(f"{'distributed':<14} {', '.join(backends) or 'not available: --nproc will not work'}")
     free = shutil.disk_usage(".").free / 2**30
     click.echo(f"{'disk':<14} {free:.1f} GiB free here" + (": checkpoints may not fit" if free < 1 else ""))
+    for name in ("inception", "timm"):
+        for file in get_registry().find("features", name)().weight_files():  # type: ignore[attr-defined]
+            click.echo(f"{'weights':<14} {name}: {file.trouble() or file.find()}")
     for plugin in get_registry().plugins.values():
         plugin.load()
         if plugin.namespace:

@@ -73,6 +73,13 @@ COMPONENTS = [
     ("denoiser", "adm", f"{C}.denoisers.adm:ADM", "U-Net of DDPM, Improved DDPM and ADM"),
     ("denoiser", "dit", f"{C}.denoisers.dit:DiT", "diffusion transformer"),
     ("features", "pixels", f"{C}.features.pixels:Pixels", "the sample itself"),
+    ("features", "inception", f"{C}.features.inception:Inception", "the network of FID, with its weights"),
+    ("features", "timm", f"{C}.features.timm:Timm", "any network of timm: VGG16, DINOv2"),
+    ("features", "random", f"{C}.features.random:Random", "a small random network, for tests without weights"),
+    ("metric", "fid", f"{C}.metrics.fid:FID", "Frechet Inception distance, the official network alone"),
+    ("metric", "fd", f"{C}.metrics.fid:FD", "Frechet distance in any feature space"),
+    ("metric", "kid", f"{C}.metrics.kid:KID", "kernel distance over subsets"),
+    ("metric", "is", f"{C}.metrics.inception_score:InceptionScore", "Inception score"),
     ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
 ]
 

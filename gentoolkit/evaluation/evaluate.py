@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gentoolkit.components.features.weight_files import missing_weights
 from gentoolkit.engine.assemble import build
 from gentoolkit.engine.models.trained import TrainedRun, load, load_reference
 from gentoolkit.engine.processes.stopping import Stop, Stopped
@@ -12,6 +13,7 @@ from gentoolkit.engine.processes.world import world
 from gentoolkit.engine.samples.measuring import looks_at_samples, measured, prepare
 from gentoolkit.engine.samples.results import Result, how, record
 from gentoolkit.engine.storage.folder import RESULTS
+from gentoolkit.recipe.check import with_parts
 from gentoolkit.registry import GentoolError
 
 
@@ -37,6 +39,8 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
         if name not in metrics:
             raise GentoolError(f"the recipe of {trained.folder} has no metric '{name}'; it has {', '.join(metrics)}")
     chosen = {name: m for name, m in metrics.items() if not names or name in names}
+    if missing := missing_weights(below for metric in chosen.values() for below in with_parts(metric)):
+        raise GentoolError("\n".join(missing) + "\nnothing was measured")
     with world(trained.device.type) as here, Stop(here) as stop:
         if here.first:
             try:

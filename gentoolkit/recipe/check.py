@@ -213,6 +213,10 @@ class Check:
                 if "://" not in file and not os.path.exists(file):
                     option = next((n for n in options_of(type(part)) if getattr(part, n) == file), "use")
                     self.problem((*keys, option), f"{part.slot} '{part.name}' needs '{file}', which does not exist")
+            for file in part.weight_files() if hasattr(part, "weight_files") else ():
+                if trouble := file.trouble():
+                    option = "weights" if getattr(part, "weights", None) else "use"
+                    self.problem((*keys, option), f"{part.slot} '{part.name}': {trouble}")
             for name in options_of(type(part)):
                 value = getattr(part, name)
                 if isinstance(value, RunRef) and not _is_run(value.path):
@@ -251,6 +255,11 @@ def all_parts(recipe: Recipe | Partial, keys: Keys = ()) -> Iterator[tuple[Keys,
         return
     for below, part in parts_of(recipe):
         yield from _with_parts(part, (*keys, *below))
+
+
+def with_parts(part: Component) -> Iterator[Component]:
+    """A component and all parts below it."""
+    return (one for _, one in _with_parts(part, ()))
 
 
 def _with_parts(part: Component, keys: Keys) -> Iterator[tuple[Keys, Component]]:

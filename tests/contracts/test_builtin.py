@@ -6,8 +6,16 @@ import atexit
 import tempfile
 from pathlib import Path
 
-from gentoolkit.testing import plugin_contract
+import pytest
+
+from gentoolkit.components.features import inception_network
+from gentoolkit.components.features.image_network import ImageNetwork
+from gentoolkit.components.features.random_network import look, random_features
+from gentoolkit.components.features.weight_files import WeightFile
+from gentoolkit.testing import plugin_contract, tiny_facts
 from gentoolkit.testing.sources import WRITERS, write_source
+
+from ..random_weights import inception_file, timm_file
 
 SMALL = {"width": 24, "depth": 2}
 MLP = {"use": "mlp", **SMALL}
@@ -23,9 +31,34 @@ def folder() -> Path:
 
 FILES = {use: write_source(use, folder(), size=(9, 7) if use in ("image-folder", "idx") else None) for use in WRITERS}
 
+
+def small_classifier(path, official, model):
+    """In place of Inception under metrics, whose weights are not here, and which would take minutes for their samples."""
+
+    def both(network, images):
+        found = look(network, images)
+        return {**found, "logits": 3 * found["features"]}
+
+    return ImageNetwork("inception-2015-12-05", random_features(3, 4, 0)._network, both)
+
+
+@pytest.fixture(autouse=True)
+def _no_weights_are_needed(request, monkeypatch):
+    if "test_metrics" in request.node.name:
+        monkeypatch.setattr(WeightFile, "find", lambda self: Path("nothing"))
+        monkeypatch.setattr(inception_network, "inception", small_classifier)
+
+
 TestBuiltin = plugin_contract(
     "",
+    facts={"features inception": [tiny_facts("image", (1, 8, 8))]},
     options={
+        "features inception": {"weights": str(inception_file())},
+        "features timm": {"model": "test_resnet.r160_in1k", "weights": str(timm_file("test_resnet.r160_in1k"))},
+        "features random": [{}, {"width": 4, "seed": 1}],
+        "metric fd": [{"samples": 96}, {"samples": 96, "features": {"use": "random", "width": 4}, "real": 50}],
+        "metric kid": {"samples": 96, "subset_size": 20, "subsets": 5},
+        "metric is": {"splits": 3},
         "data gaussians25": {"size": 500},
         "data stacked-digits": {"size": 300},
         "data idx": [
