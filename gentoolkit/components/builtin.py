@@ -81,6 +81,14 @@ COMPONENTS = [
     ("metric", "kid", f"{C}.metrics.kid:KID", "kernel distance over subsets"),
     ("metric", "is", f"{C}.metrics.inception_score:InceptionScore", "Inception score"),
     ("sampler", "ddim", f"{C}.samplers.ddim:DDIM", "non-Markovian, deterministic at eta = 0"),
+    ("sampler", "fast-ddpm", f"{C}.samplers.fast_ddpm:FastDDPM", "posterior steps over a shortened chain"),
+    ("sampler", "dpm-solver++", f"{C}.samplers.dpm_solver:DPMSolverPP", "2M: second order, one evaluation per step"),
+    ("sampler", "heun", f"{C}.samplers.heun:Heun", "EDM's: second order, with churn if asked"),
+    (
+        *("sampler", "predictor-corrector", f"{C}.samplers.predictor_corrector:PredictorCorrector"),
+        "random steps, each followed by Langevin steps",
+    ),
+    ("sampler", "probability-flow", f"{C}.samplers.probability_flow:ProbabilityFlow", "the flow in time: Euler, Heun, RK4"),
 ]
 
 

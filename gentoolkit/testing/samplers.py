@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from gentoolkit.components.model import StepModel
 from gentoolkit.components.parametrizations.posterior import VPosterior, X0Posterior
-from gentoolkit.components.samplers.state import State, states
+from gentoolkit.components.samplers.state import State, onwards, states
+from gentoolkit.components.schedules.edm import EDM
 from gentoolkit.components.schedules.rectified import Rectified
 from gentoolkit.components.schedules.vp import VP
 from gentoolkit.diffusion import Draw
@@ -21,7 +23,7 @@ from .suite import Case, Suite
 from .tiny import tiny_condition, tiny_facts, tiny_parts
 
 B = 6
-SCHEDULES = {"vp": VP(), "rectified": Rectified()}
+SCHEDULES = {"vp": VP(), "rectified": Rectified(), "edm": EDM()}
 PARAMETRIZATIONS = {
     "x0": X0Posterior(),
     "x0 large": X0Posterior(variance="fixed-large"),
@@ -30,12 +32,14 @@ PARAMETRIZATIONS = {
 
 
 def cases(config: Any) -> Iterator[tuple[str, Facts]]:
-    """Models with and without a latent, of points and images, on grids of one and several steps."""
+    """Models with and without a latent, of points and images, on grids of one and several steps, some at any time."""
     for label, schedule, parametrization, given in (
         ("vp x0", "vp", "x0", {}),
         ("vp x0 large", "vp", "x0 large", {"kind": "image"}),
         ("vp x0 latent class", "vp", "x0", {"latent": 3, "classes": 4}),
         ("rectified v", "rectified", "v", {}),
+        ("rectified v any time", "rectified", "v", {"any_time": True}),
+        ("edm x0 any time", "edm", "x0", {"any_time": True, "steps": 5}),
         ("one step", "vp", "x0", {"steps": 1}),
         ("eight steps", "vp", "x0", {"steps": 8}),
     ):
@@ -75,6 +79,7 @@ def it_goes_down_to_the_data(case: Case) -> None:
     assert t[0] == case.facts.steps
     assert t[-1] == 0
     assert t == sorted(set(t), reverse=True)
+    assert all(isinstance(step, int) for step in t), "a state stands on a step of the grid"
     for state in found:
         assert state.x.shape == (B, *case.facts.shape)
         assert state.x.dtype == torch.float64
@@ -116,6 +121,19 @@ def states_may_be_edited(case: Case) -> None:
 
 
 @torch.no_grad()
+def it_goes_on_from_any_state(case: Case) -> None:
+    """What a caller puts on any step of the grid goes down to the data, and what a sampler remembers is in its states."""
+    sampler, net, condition = case.build(), model(case), tiny_condition(case.facts, B, torch.float64)
+    x = walk(case)[0].x
+    for t in range(1, case.facts.steps + 1):
+        found = list(onwards(sampler, net, State(t, x), rng(), condition))
+        assert found[-1].t == 0
+        assert bool(found[-1].x.isfinite().all())
+    for before, after in pairwise(walk(case)):
+        assert torch.equal(case.build().step(net, before, rng(), condition).x, after.x)
+
+
+@torch.no_grad()
 def the_last_step_is_noiseless(case: Case) -> None:
     """Without a latent, the step to t = 0 is a function of x alone, whatever the variance."""
     if case.facts.latent is not None:
@@ -145,6 +163,7 @@ SAMPLERS = Suite(
         evaluations_are_counted,
         a_sample_is_a_function_of_seed_and_number,
         states_may_be_edited,
+        it_goes_on_from_any_state,
         the_last_step_is_noiseless,
         fewer_steps_are_fewer_states,
     ),

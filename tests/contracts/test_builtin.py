@@ -159,6 +159,11 @@ TestBuiltin = plugin_contract(
         "optimizer adamw": {"weight_decay": 0.1, "betas": [0.5, 0.9]},
         "sampler ancestral": [{}, {"clip": True}],
         "sampler ddim": [{}, {"eta": 1.0}, {"clip": True, "eta": 0.5}],
+        "sampler fast-ddpm": [{}, {"spacing": "linear", "variance": "large", "clip": True}],
+        "sampler dpm-solver++": [{}, {"spacing": "log-snr", "rule": "exact", "clip": True}],
+        "sampler heun": [{}, {"spacing": "grid", "churn": 2.0, "churn_noise": 1.01}, {"clip": True, "rho": 3.0}],
+        "sampler predictor-corrector": [{}, {"predictor": "reverse-diffusion", "corrections": 2, "clip": True}],
+        "sampler probability-flow": [{}, {"solver": "euler", "clip": True}, {"solver": "rk4"}],
         "schedule vp": [{}, {"start": 1e-3}],
         "denoiser adm": [
             {"width": 8, "mults": [1, 2], "blocks": 1, "attention": [0], "head_channels": 4},

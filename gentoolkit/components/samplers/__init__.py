@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from gentoolkit.registry import Complaint, Component, Facts
 
 CLIP_HELP = "clip the predicted x_0 to [-1, 1] at each step, for images (Ho et al., 2020)"
+STEPS_HELP = "steps taken, T or fewer; all T unless given"
 
 
 class Sampler(Component):

@@ -19,6 +19,7 @@ class Ancestral(Sampler):
 
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """A `Walk`."""
+        from .paths import path
         from .posterior_steps import Walk
 
-        return Walk(facts.steps, self.steps, self.clip)
+        return Walk(path(facts.steps, self.steps), self.clip)

@@ -23,6 +23,7 @@ class DDIM(Sampler):
 
     def build(self, facts: Facts, parts: Mapping[str, Any]) -> Any:
         """A `DDIMWalk`."""
+        from .paths import path
         from .posterior_steps import DDIMWalk
 
-        return DDIMWalk(facts.steps, self.steps, self.eta, self.clip)
+        return DDIMWalk(path(facts.steps, self.steps), self.eta, self.clip)

@@ -14,7 +14,8 @@ from gentoolkit.diffusion import Draw
 
 @frozen(eq=False)
 class State:
-    """Where a sampler stands. Change `x` with `attrs.evolve` between two steps to edit (inpainting, strokes)."""
+    """Where a sampler stands. Change `x` with `attrs.evolve` between two steps to edit (inpainting, strokes); `State(t, x)`
+    starts anywhere, on any step of the training grid."""
 
     t: int
     """x is a sample of x_t; 0 is done."""
@@ -23,18 +24,18 @@ class State:
     """The prediction that led here; None at the start and where the parametrization has none."""
     evaluations: int = 0
     """Network evaluations so far, per sample."""
-
-
-def path(T: int, steps: int | None) -> dict[int, int]:
-    """The next step after each t on a walk of `steps` even strides from T to 0: {T: s, s: ..., ...: 0}."""
-    n = steps or T
-    marks = [round(T * k / n) for k in range(n, -1, -1)]
-    return dict(zip(marks, marks[1:], strict=False))
+    before: int | None = None
+    """The step at which `x_0_hat` was predicted. The two are all that a multistep sampler remembers; without them its next
+    step is one of first order."""
 
 
 def states(sampler: Any, model: StepModel, shape: tuple[int, ...], rng: Draw, condition: Condition) -> Iterator[State]:
     """Every state from x_T to x_0, for the sample slots of `rng`; `shape` is one sample's."""
-    state = sampler.start(model, shape, rng, condition)
+    yield from onwards(sampler, model, sampler.start(model, shape, rng, condition), rng, condition)
+
+
+def onwards(sampler: Any, model: StepModel, state: State, rng: Draw, condition: Condition) -> Iterator[State]:
+    """Every state from a given one, which comes first, to x_0."""
     yield state
     while state.t > 0:
         state = sampler.step(model, state, rng, condition)

@@ -16,7 +16,8 @@ from gentoolkit.components.parametrizations.direct import Direct
 from gentoolkit.components.parametrizations.posterior import EDMPosterior, EpsPosterior, VPosterior, X0Posterior
 from gentoolkit.components.samplers.ancestral import Ancestral
 from gentoolkit.components.samplers.ddim import DDIM
-from gentoolkit.components.samplers.state import path, states
+from gentoolkit.components.samplers.paths import following, path
+from gentoolkit.components.samplers.state import states
 from gentoolkit.components.schedules.linear import Linear
 from gentoolkit.components.schedules.rectified import Rectified
 from gentoolkit.components.schedules.vp import VP
@@ -40,12 +41,12 @@ def walk(config, model, facts, n=B, seed=0):
 @pytest.mark.parametrize(
     ("T", "steps", "expected"),
     [
-        (4, None, {4: 3, 3: 2, 2: 1, 1: 0}),
-        (4, 4, {4: 3, 3: 2, 2: 1, 1: 0}),
-        (4, 2, {4: 2, 2: 0}),
-        (4, 1, {4: 0}),
-        (10, 4, {10: 8, 8: 5, 5: 2, 2: 0}),
-        (1, None, {1: 0}),
+        (4, None, (0, 1, 2, 3, 4)),
+        (4, 4, (0, 1, 2, 3, 4)),
+        (4, 2, (0, 2, 4)),
+        (4, 1, (0, 4)),
+        (10, 4, (0, 2, 5, 8, 10)),
+        (1, None, (0, 1)),
     ],
 )
 def test_paths(T, steps, expected):
@@ -55,14 +56,15 @@ def test_paths(T, steps, expected):
 @pytest.mark.parametrize("T", [5, 8, 50, 1000])
 def test_paths_go_down_to_0_in_strides_that_differ_by_one_at_most(T):
     for steps in {1, 2, 3, T // 2, T - 1, T}:
-        t, strides, following = T, [], path(T, steps)
-        while t > 0:
-            strides.append(t - following[t])
-            t -= strides[-1]
+        strides = [t - s for s, t in itertools.pairwise(path(T, steps))]
         assert len(strides) == steps
-        assert t == 0
+        assert sum(strides) == T
         assert max(strides) - min(strides) <= 1
         assert min(strides) >= 1
+
+
+def test_from_a_step_beside_the_path_the_next_one_is_the_nearest_below():
+    assert [following((0, 2, 5, 8, 10), t) for t in range(1, 11)] == [0, 0, 2, 2, 2, 5, 5, 5, 8, 8]
 
 
 @pytest.mark.parametrize("schedule", [VP(), Linear()])
