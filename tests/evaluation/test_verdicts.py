@@ -7,6 +7,7 @@ blurred      the other half, smoothed  noise         uniform pixels
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 
 import numpy as np
@@ -134,3 +135,11 @@ def test_noise_is_worst_of_all():
         assert values["prc/recall"] <= other["prc/recall"]
         assert values["neighbours/distance_ratio"] > other["neighbours/distance_ratio"]
     assert frechet("noise") > 4 * max(frechet(name) for name in ("perfect", "memorising", "blurred"))
+
+
+if __name__ == "__main__":  # the table of docs/explanation/trilemma.md
+    names = ("perfect", "memorising", "one image", "one class", "blurred", "noise")
+    rows = {value: [verdict(name)[value] for name in names] for value in verdict("perfect")}
+    rows["Fréchet distance"] = [frechet(name) for name in names]
+    lines = [f"| {value} | " + " | ".join(f"{abs(round(v, 2)):.2f}" for v in cells) + " |" for value, cells in rows.items()]
+    sys.stdout.write("\n".join(lines) + "\n")
