@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("GENTOOL_CACHE", tempfile.mkdtemp(prefix="gentoolkit-cache-"))
 
 # The real package starts a service and is not among the development dependencies.
 _place = importlib.util.spec_from_file_location("wandb", Path(__file__).parent / "wandb_standin.py")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from gentoolkit.components.features.weight_files import missing_weights
 from gentoolkit.engine.assemble import build
 from gentoolkit.engine.models.trained import TrainedRun, load, load_reference
 from gentoolkit.engine.processes.stopping import Stop, Stopped
 from gentoolkit.engine.processes.world import world
-from gentoolkit.engine.samples.measuring import looks_at_samples, measured, prepare
+from gentoolkit.engine.samples.kept import Kept
+from gentoolkit.engine.samples.measuring import looks_at_samples, measured, over_features, prepare
 from gentoolkit.engine.samples.results import Result, how, record
 from gentoolkit.engine.storage.folder import RESULTS
 from gentoolkit.recipe.check import with_parts
 from gentoolkit.registry import GentoolError
+
+EVALUATING = "evaluating"
+"""Folder of a run in which an evaluation keeps what it has seen until its numbers are recorded."""
 
 
 def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int = 0) -> list[Result]:
@@ -53,19 +60,37 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
         values: dict[str, dict[str, float]] = {}
         if looking:
             real = build(trained.recipe.data, facts, {}, load_reference)
-            prepare(looking, real, here)
             wanted = {name: chosen[name].samples for name in looking}
+            kept = Kept(trained.folder / EVALUATING, about(trained, looking, wanted, seed))
             try:
-                values = measured(model, sampler, facts, looking, wanted, seed, trained.batch, counts, here, stop)
+                prepare(looking, real, here, stop)
+                values = measured(model, sampler, facts, looking, wanted, seed, trained.batch, counts, here, stop, kept)
             except Stopped:
-                said = f"stopped; nothing was recorded of {trained.folder}, and the same command measures again"
+                said = f"stopped; nothing was recorded of {trained.folder} yet, and the same command goes on"
                 raise Stopped(said) from None
         results: list[Result] = []
         if here.first:  # and the others wait: a clock runs while the model itself is measured
             values.update({n: m.measure(model, sampler, facts) for n, m in built.items() if n not in looking})
             under = how(trained.recipe, facts, trained.weights)
-            about = (trained.step, trained.weights, seed)
-            results = [Result(name, values[name], f"{built[name].protocol}/{under}", *about) for name in chosen]
+            of = (trained.step, trained.weights, seed)
+            results = [Result(name, values[name], f"{built[name].protocol}/{under}", *of) for name in chosen]
             record(trained.folder / RESULTS, results)
+            if looking:
+                kept.drop()
         told: list[Result] = here.told(results)
         return told
+
+
+def about(trained: TrainedRun, metrics: Mapping[str, Any], wanted: Mapping[str, int], seed: int) -> dict[str, Any]:
+    """Everything that what is seen of the samples depends on."""
+    return {
+        "weights": [trained.identity, trained.weights],
+        "sampler": repr(trained.recipe.sampler),
+        "precision": trained.recipe.training.precision,
+        "device": trained.device.type,
+        "torch": torch.__version__,
+        "data": repr(trained.recipe.data),
+        "seed": seed,
+        "metrics": {name: [repr(trained.recipe.metrics[name]), wanted[name]] for name in metrics},
+        "features": {name: metric.features.key for name, metric in metrics.items() if over_features(metric)},
+    }

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from gentoolkit.components.data.digits import Digits
 from gentoolkit.components.data.gaussians25 import Gaussians25
+from gentoolkit.components.features.reference import Reference
 from gentoolkit.components.samplers.ancestral import Ancestral
-from gentoolkit.engine.samples.measuring import as_features_take_them, over_features, reference_of
+from gentoolkit.engine.samples.measuring import as_features_take_them, over_features
+from gentoolkit.engine.samples.references import images_of
 from gentoolkit.registry import Facts
 
 from .suite import Case, Suite, fit
@@ -66,7 +68,8 @@ def prepared(case: Case) -> Prepared:
     samples = x / 127.5 - 1 if case.facts.kind == "image" else x
     metric = case.build()
     if over_features(metric):
-        metric.prepare(reference_of(real, metric.features, REAL if metric.reference is None else min(REAL, metric.reference)))
+        rows = metric.features(images_of(real, range(REAL)))
+        metric.prepare(Reference("some", rows))
     elif not hasattr(metric, "measure"):
         metric.prepare(real)
     return Prepared(metric, samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ import torch
 from gentoolkit.components.data.digits import Digits
 from gentoolkit.components.features.pixels import Pixels
 from gentoolkit.components.features.reference import Reference, moments
-from gentoolkit.engine.samples.measuring import Panel, as_features_take_them, prepare, reference_of
+from gentoolkit.engine.processes.world import World
+from gentoolkit.engine.samples.kept import Kept
+from gentoolkit.engine.samples.measuring import Panel, as_features_take_them, prepare
+from gentoolkit.engine.samples.references import arrays_in, cache, reference_of
 from gentoolkit.engine.samples.results import Result
 from gentoolkit.registry import Facts
 
@@ -67,8 +71,7 @@ class Seen:
         return {"n": sum(self.seen)}
 
 
-class Alone:
-    first = True
+ALONE = World(0, 1, torch.device("cpu"))
 
 
 def test_features_are_taken_once_and_each_metric_gets_as_many_as_it_wants() -> None:
@@ -96,10 +99,17 @@ def test_images_are_rounded_as_files_hold_them_and_points_left_alone() -> None:
     assert as_features_take_them(points) is points
 
 
-def test_the_reference_is_taken_once_for_all_that_want_the_same() -> None:
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own."""
+    monkeypatch.setenv("GENTOOL_CACHE", str(tmp_path / "cache"))
+    return cache()
+
+
+def test_the_reference_is_taken_once_for_all_that_want_the_same(empty: Path) -> None:
     features, real = Counting(), Digits().build(FACTS, {})
     a, b, c = Mean(features, 40), Mean(features, 40), Mean(features, None)
-    prepare({"a": a, "b": b, "c": c}, real, Alone())  # type: ignore[arg-type]
+    prepare({"a": a, "b": b, "c": c}, real, ALONE)
     assert a.real is b.real
     assert features.calls == 1 + -(-len(real) // 256)
     assert len(a.real["features"]) == 40 and len(c.real["features"]) == len(real)
@@ -108,8 +118,62 @@ def test_the_reference_is_taken_once_for_all_that_want_the_same() -> None:
     assert np.array_equal(rows[7], real[7]["x_0"].numpy().reshape(-1) / np.float32(255))
     assert all((row == rows).all(1).any() for row in a.real["features"]), "they are among the real ones"
     assert not np.array_equal(a.real["features"], rows[:40]), "in a random order"
-    assert np.array_equal(reference_of(real, features, 40)["features"], a.real["features"]), "always the same"
+    calls = features.calls
+    again = reference_of(real, features, 40, ALONE)
+    assert again is not None and np.array_equal(again["features"], a.real["features"]) and features.calls == calls
     assert copy.deepcopy(a, {id(features): features}).real is a.real
+
+
+def test_a_reference_is_taken_up_where_it_was_left_and_made_again_where_it_is_damaged(empty: Path) -> None:
+    real = Digits().build(FACTS, {})
+
+    class Killed(Counting):
+        def __call__(self, samples: torch.Tensor) -> dict[str, Any]:
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return super().__call__(samples)
+
+    with pytest.raises(KeyboardInterrupt):
+        reference_of(real, Killed(), None, ALONE)
+    torn = sorted(empty.glob("*.part/*/*.npz"))
+    assert len(torn) == 3
+    torn[1].write_bytes(torn[1].read_bytes()[:500])
+    features = Counting()
+    found = reference_of(real, features, None, ALONE)
+    assert found is not None and features.calls == 8 - 3 + 1, "the others, and the torn one"
+    expected = real.items(np.arange(len(real)))["x_0"].flatten(1).numpy() / np.float32(255)
+    assert np.array_equal(found["features"], expected)
+    (place,) = empty.iterdir()
+    assert sorted(p.name for p in place.iterdir()) == ["about.json", "features.npy"]
+
+    rows = place / "features.npy"
+    whole = rows.read_bytes()
+    rows.write_bytes(whole[:-4] + b"oops")
+    assert arrays_in(place, {}) is None
+    features = Counting()
+    mended = reference_of(real, features, None, ALONE)
+    assert mended is not None and np.array_equal(mended["features"], expected) and features.calls == 8
+    assert rows.read_bytes() == whole
+
+
+def test_kept_records_come_back_or_not_at_all(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "work", {"a": 1})
+    record = {"pixels/x:y": {"features": np.arange(6, dtype=np.float32).reshape(2, 3)}, "modes": {"n": np.array(3)}, "z": {}}
+    kept.write(4, record)
+    found = kept.read(4)
+    assert found is not None and list(found) == list(record)
+    assert np.array_equal(found["pixels/x:y"]["features"], record["pixels/x:y"]["features"]) and found["modes"]["n"] == 3
+    assert kept.whole(9) == {4}
+    assert Kept(tmp_path / "work", {"a": 2}).whole(9) == set(), "of other work"
+    file = next(kept.folder.iterdir())
+    whole = file.read_bytes()
+    for bad in (b"", whole[:-30], whole[:90] + b"xx" + whole[92:], b"no zip"):
+        file.write_bytes(bad)
+        assert kept.read(4) is None
+    np.savez(file, **{":": np.array([{}], dtype=object)})
+    assert kept.read(4) is None, "an object is not unpickled"
+    kept.drop()
+    assert not (tmp_path / "work").exists()
 
 
 def test_moments_are_those_of_numpy() -> None:

@@ -95,7 +95,10 @@ class Evaluations:
         """Measure the model after `done` steps, write the results down, and see whether they are the best; every process calls
         it, and all return the results."""
         if not self._prepared:
-            prepare(self.metrics, self.source, self.world)
+            try:
+                prepare(self.metrics, self.source, self.world, stop)
+            except Stopped:
+                return None
             self._prepared = True
         networks = {id(m.features): m.features for m in self.metrics.values() if over_features(m)}
         fresh = copy.deepcopy(self.metrics, networks)

@@ -14,23 +14,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gentoolkit.components.features.reference import Reference
 from gentoolkit.components.model import StepModel
-from gentoolkit.registry import Facts
+from gentoolkit.registry import Facts, GentoolError
 
 from ..processes.stopping import Stop
 from ..processes.world import World
+from .kept import Kept, Record, missing
+from .references import reference_of
 from .sampling import deal, draw_chunks
-
-BLOCK = 256
-"""Real samples whose features are taken at once."""
-Record = dict[str, dict[str, NDArray[Any]]]
-"""What was seen of a chunk, by viewer and name."""
 
 
 def looks_at_samples(metric: Any) -> bool:
@@ -86,32 +81,26 @@ def over_features(metric: Any) -> bool:
     return hasattr(metric, "features")
 
 
-def prepare(metrics: Mapping[str, Any], real: Any, world: World) -> None:
-    """Show the real data to metrics over samples in every process, its features to the others in the first one."""
-    references: dict[tuple[str, int | None], Reference] = {}
+def prepare(metrics: Mapping[str, Any], real: Any, world: World, stop: Stop | None = None) -> None:
+    """Show the real data to metrics over samples in every process, its features to the others in the first one; every process
+    calls it.
+
+    Raises:
+        Stopped: a stop was agreed on meanwhile.
+    """
+    references: dict[tuple[str, int | None], Reference | None] = {}
     for metric in metrics.values():
         if not over_features(metric):
             metric.prepare(real)
-        elif world.first:
-            wanted = (metric.features.key, metric.reference)
-            if wanted not in references:
-                references[wanted] = reference_of(real, metric.features, metric.reference)
+            continue
+        wanted = (metric.features.key, metric.reference)
+        if wanted not in references:
+            nothing = metric.reference == 0
+            references[wanted] = (
+                Reference("none", {}) if nothing else reference_of(real, metric.features, metric.reference, world, stop)
+            )
+        if world.first:
             metric.prepare(references[wanted])
-
-
-def reference_of(real: Any, features: Any, n: int | None) -> Reference:
-    """The features of `n` samples of the real data in a fixed random order; of all in their own order where that is None."""
-    indices = range(len(real)) if n is None or n >= len(real) else chosen(len(real), n)
-    found: list[Mapping[str, NDArray[np.float32]]] = []
-    for first in range(0, len(indices), BLOCK):
-        found.append(features(torch.stack([real[int(i)]["x_0"] for i in indices[first : first + BLOCK]])))
-    arrays = {name: np.concatenate([one[name] for one in found]) for name in (found[0] if found else ())}
-    return Reference(f"{real.fingerprint()[:8]}-{len(indices)}", arrays)
-
-
-def chosen(size: int, n: int) -> NDArray[np.int64]:
-    """`n` of `size` samples, in order, always the same."""
-    return np.sort(np.random.Generator(np.random.Philox(key=2)).permutation(size)[:n])
 
 
 def measured(
@@ -125,6 +114,7 @@ def measured(
     counts: Sequence[int] | None,
     world: World,
     stop: Stop,
+    kept: Kept | None = None,
 ) -> dict[str, dict[str, float]]:
     """Each metric's numbers on the first `wanted` samples of a seed, at the first process; nothing at the others.
 
@@ -133,18 +123,32 @@ def measured(
         wanted: samples for each of them.
         batch: samples per chunk.
         counts: frequencies of the classes.
+        kept: where what was seen of each chunk is kept, so that the same call goes on after a kill; its chunks are not drawn
+            again. In memory unless given.
 
     Raises:
         Stopped: a stop was agreed on meanwhile.
     """
     panel = Panel(metrics, wanted)
     most = max(wanted.values())
-    numbers, mine = deal(range(-(-most // batch)), world)
+    total = -(-most // batch)
+    done = set() if kept is None else world.told(kept.whole(total) if world.first else None)
+    numbers, mine = deal(missing(done, total), world)
     for at, (number, samples) in enumerate(
         draw_chunks(model, sampler, facts, most, seed, batch, None, counts, numbers, stop.agreed)
     ):
-        seen = (number, panel.see(samples, number * batch)) if at < mine else None
-        for one in world.collected(seen):  # of consecutive chunks, as the ranks are
+        seen = panel.see(samples, number * batch) if at < mine else None
+        if kept is not None:
+            if seen is not None:
+                kept.write(number, seen)
+            continue
+        for one in world.collected(None if seen is None else (number, seen)):  # of consecutive chunks, as the ranks are
             if one is not None:
                 panel.add(one[1], one[0] * batch)
+    if kept is not None:
+        world.barrier()
+        for number in range(total) if world.first else ():
+            if (record := kept.read(number)) is None:
+                raise GentoolError(f"{kept.folder} lacks chunk {number}: all processes must see the same folder")
+            panel.add(record, number * batch)
     return panel.compute() if world.first else {}

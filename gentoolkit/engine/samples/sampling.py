@@ -132,7 +132,7 @@ def deal(numbers: Sequence[int], world: World) -> tuple[list[int], int]:
     """
     mine = list(numbers[world.rank :: world.size])
     rounds = -(-len(numbers) // world.size)
-    return mine + [numbers[-1]] * (rounds - len(mine)), len(mine)
+    return [*mine, *list(numbers[-1:]) * (rounds - len(mine))], len(mine)
 
 
 def draw_together(
