@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .engine.train import Outcome, train
     from .evaluation.comparison import compare_runs
     from .evaluation.evaluate import evaluate
+    from .evaluation.figures.denoising import denoising
     from .evaluation.figures.draws import draws
     from .evaluation.figures.neighbours import neighbours
+    from .evaluation.figures.points import beside_data
     from .evaluation.figures.strip import strip
     from .evaluation.runs import runs
     from .interop.export import export
@@ -38,11 +40,13 @@ _WHERE = {
     "Outcome": "engine.train",
     "RunRef": "registry",
     "TrainedRun": "engine.models.trained",
+    "beside_data": "evaluation.figures.points",
     "check": "engine.checking.check",
     "checkpoints": "engine.storage.upkeep",
     "check_data": "components.data.looking:survey",
     "compare_runs": "evaluation.comparison",
     "component": "registry",
+    "denoising": "evaluation.figures.denoising",
     "draws": "evaluation.figures.draws",
     "evaluate": "evaluation.evaluate",
     "export": "interop.export",
@@ -67,11 +71,13 @@ __all__ = [
     "Outcome",
     "RunRef",
     "TrainedRun",
+    "beside_data",
     "check",
     "check_data",
     "checkpoints",
     "compare_runs",
     "component",
+    "denoising",
     "draws",
     "evaluate",
     "export",

@@ -131,9 +131,10 @@ def scatter(points: Any, means: Any = None, side: int = 480, limit: float | None
     for a, b in (((-limit, 0), (limit, 0)), ((0, -limit), (0, limit))):
         draw.line([at(np.array(a)), at(np.array(b))], fill=FAINT, width=over)
     for centre in centres if centres is not None else ():
-        _dot(draw, at(centre), 9 * size, (250, 205, 150, 255))
+        _dot(draw, at(centre), 9 * max(side / 480, 0.35) * over, (250, 205, 150, 255))
     inside = finite & (np.abs(np.nan_to_num(x)) <= limit).all(1)
-    radius = 1.4 * size * min(max(20 / max(len(x), 1), 1), 3)  # a few points are large ones
+    places = len(np.unique(x[inside], axis=0))
+    radius = 1.4 * size * min(max(20 / max(places, 1), 1), 3)  # a few points are large ones
     for p in x[inside]:
         _dot(draw, at(p), radius, (31, 119, 180, 150))
     picture = picture.resize((side, side), Image.Resampling.LANCZOS)

@@ -35,13 +35,16 @@ def data_of(run: TrainedRun) -> Any:
     return build(run.recipe.data, run.facts, {}, load_reference)
 
 
-def some_real(run: TrainedRun, n: int, seed: int) -> tuple[Tensor, Tensor | None]:
-    """(x_0 `[n, *shape]` in data range, classes `[n]` or None) of n different items of the data, chosen by the seed.
+def some_real(run: TrainedRun, n: int, seed: int, fewer: bool = False) -> tuple[Tensor, Tensor | None]:
+    """(x_0 `[n, *shape]` in data range, classes `[n]` or None) of n different items of the data, chosen by the seed; with
+    `fewer`, of all where there are not so many.
 
     Raises:
         GentoolError: the data cannot be opened, or have fewer.
     """
     source = data_of(run)
+    if n >= len(source) and fewer:
+        return read(source, np.arange(len(source)))
     if n > len(source):
         raise GentoolError(f"the data have {len(source)} items, fewer than {n}")
     chosen = first_different(seed, n, len(source))

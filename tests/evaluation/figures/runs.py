@@ -20,7 +20,7 @@ def trained(folder: Path, data: Any = "digits", latent: Any = LATENT, **tables: 
         "method": {"use": "ddgan", "discriminator": MLP},
         "sampler": {"use": "ancestral", "batch": 5},
         "training": {"steps": 2, "batch_size": 8, "checkpoint_every": 2},
-        "observers": {},
+        "observers": {"grid": {"use": "sample-grid", "samples": 1}},
         "run": {"name": folder.name, "folder": str(folder)},
     }
     table |= {name: {**table[name], **values} if name == "model" else values for name, values in tables.items()}
