@@ -35,6 +35,7 @@ def inception_file() -> Path:
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        network.fc.weight.mul_(20)  # so that it is sure of some classes
     path = folder() / "inception.pth"
     torch.save(network.state_dict(), path)
     return path
