@@ -9,6 +9,7 @@ import click
 
 @click.command()
 @click.argument("run")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-n", "count", type=click.IntRange(1), default=64, show_default=True, help="How many samples.")
 @click.option("-o", "out", default="samples.png", show_default=True, help=".png (one picture), .zip (a PNG each) or .npz.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone.")
@@ -20,6 +21,7 @@ import click
 @click.option("--quiet", is_flag=True, help="Print warnings alone.")
 def command(
     run: str,
+    overrides: tuple[str, ...],
     count: int,
     out: str,
     seed: int,
@@ -30,17 +32,22 @@ def command(
     trust_local: bool,
     quiet: bool,
 ) -> int:
-    """Draw samples from RUN, a run folder or an exported model. Interrupted, the same command goes on where it was."""
-    from gentoolkit.engine.models.trained import load, run_folder
+    """Draw samples from RUN, a run folder or an exported model. Interrupted, the same command goes on where it was.
+
+    Another sampler, or other settings of it: gentool sample RUN sampler=ddim sampler.steps=2
+    """
+    from gentoolkit import recipe as recipes
+    from gentoolkit.engine.models.trained import CHANGEABLE, load, run_folder
     from gentoolkit.engine.processes.launch import is_follower, is_worker, launch
     from gentoolkit.engine.samples.sample_files import check_target, write_samples
 
     asked = _classes(classes, count)
     if nproc > 1 and not is_worker():
-        run_folder(run)  # mistakes that can be seen at once are said once
+        # The user's mistakes are said once, before any process starts.
+        recipes.load(run_folder(run), overrides, trust_local=trust_local or None, only=CHANGEABLE)
         check_target(out)
         return launch(nproc, sys.argv[1:])
-    trained = load(run, weights, device, trust_local or None)
+    trained = load(run, weights, device, trust_local or None, overrides)
     for warning in trained.warnings:
         if not is_follower():
             click.echo(f"warning: {warning}", err=True)

@@ -16,7 +16,7 @@ from .files import RecipeFile, parse, read_file, split, texts
 from .find import extended
 from .nearest import nearest
 from .nodes import Dropped, Leaf, Table, at, leaves, merge, place, table_from
-from .origins import argument, words
+from .origins import Origin, argument, words
 from .positions import Keys, TooDeep, join_key, scan, split_key
 from .problems import Problem, RecipeError
 
@@ -111,11 +111,16 @@ def nothing_like(tree: Table, keys: Keys, otherwise: str) -> str:
     return f"did you mean '{near[0]}'?" if near else otherwise
 
 
-def with_arguments(tree: Table, arguments: Sequence[str]) -> Table:
+def with_arguments(tree: Table, arguments: Sequence[str], only: Sequence[str] = ()) -> Table:
     """`tree` under the layer of `key=value` arguments; of two with the same key the later one holds.
 
+    Args:
+        tree: the layers below.
+        arguments: the arguments.
+        only: the tables that they may change; all unless given.
+
     Raises:
-        RecipeError: all arguments that cannot be read.
+        RecipeError: all arguments that cannot be read, or would change another table.
     """
     layer = Table(origin=words("the arguments"))
     drops: list[Leaf] = []
@@ -127,9 +132,16 @@ def with_arguments(tree: Table, arguments: Sequence[str]) -> Table:
             given = table_from({"value": value}, lambda _, o=origin: o, Path.cwd())  # type: ignore[misc]
             if keys in (("extends",), ("resolved",)):
                 raise GentoolError(f"{keys[0]} is for files; it cannot be an argument")
+            fixed: list[Problem] = []
             if keys == ("drop",):
-                drops += texts(given.entries["value"], "drop", 'drop=["method.regularizers.r1"]', single=True)
+                asked = texts(given.entries["value"], "drop", 'drop=["method.regularizers.r1"]', single=True)
+                fixed = [found for drop in asked for found in beyond(tree, _key(drop.value), drop.origin, only)]
+                drops += asked
             else:
+                fixed = beyond(tree, keys, origin, only)
+            if fixed:
+                raise RecipeError(fixed)
+            if keys != ("drop",):
                 layer = merge(layer, place(Table(origin=origin), keys, given.entries["value"]), whole=False)
         except RecipeError as error:
             problems += error.problems
@@ -138,6 +150,20 @@ def with_arguments(tree: Table, arguments: Sequence[str]) -> Table:
     if problems:
         raise RecipeError(problems)
     return merge(dropped(tree, drops), layer)
+
+
+def beyond(tree: Table, keys: Keys, origin: Origin, only: Sequence[str]) -> list[Problem]:
+    """The problem with an argument that lies outside the tables that may be changed; none where it does not."""
+    if not only or not keys or keys[0] in only:
+        return []
+    tables = " and ".join(f"[{name}]" for name in only)
+    known = [join_key(k) for k, _ in leaves(tree) if k[0] in only]
+    said = join_key(keys)
+    near = [k for k in known if k.endswith(f".{said}")] or nearest(said, [*only, *known])
+    sentence = f"{said} belongs to what was trained: with another it would be another model"
+    if keys[0] not in tree.entries:
+        sentence = f"{said} is nothing that can be changed of a trained model"
+    return [Problem(sentence, keys, origin, f"did you mean '{near[0]}'?" if near else f"only {tables} can be changed")]
 
 
 def _key(text: str) -> Keys:

@@ -79,7 +79,12 @@ class Loaded:
 
 
 def load(
-    source: Source, overrides: Sequence[str] = (), nproc: int = 1, files: bool = False, trust_local: bool | None = None
+    source: Source,
+    overrides: Sequence[str] = (),
+    nproc: int = 1,
+    files: bool = False,
+    trust_local: bool | None = None,
+    only: Sequence[str] = (),
 ) -> Loaded:
     """Load and check a recipe.
 
@@ -89,6 +94,7 @@ def load(
         nproc: number of processes that the run will have, for the batch of each.
         files: whether missing data files are problems.
         trust_local: whether `[local] modules` may be run; unless given, they may if they are no part of an exported model.
+        only: the tables that `overrides` may change; all unless given.
 
     Raises:
         RecipeError: everything that is wrong, at once.
@@ -106,7 +112,7 @@ def load(
         tree = from_file(path)
     moved = any(words.strip().startswith(("run.name", "run.folder", "run=")) for words in overrides)
     home = path.parent if path is not None and tree.bare and not moved else None
-    return evolve(_load(with_arguments(tree, overrides), path, home, nproc, files, trust_local), exported=exported)
+    return evolve(_load(with_arguments(tree, overrides, only), path, home, nproc, files, trust_local), exported=exported)
 
 
 def _load(tree: Table, path: Path | None, home: Path | None, nproc: int, files: bool, trust_local: bool | None) -> Loaded:

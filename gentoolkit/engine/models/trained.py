@@ -6,6 +6,7 @@ x = run.sample(64, seed=0)          # [64, 1, 8, 8]
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Sequence
 from functools import cached_property
@@ -31,6 +32,10 @@ from ..samples.sampling import draw_chunks, whole_number
 from ..storage import checkpoints, folder
 
 
+CHANGEABLE = ("sampler", "metrics")
+"""The tables of a recipe that a trained model can be used with in another form."""
+
+
 class TrainedRun:
     """A run's recipe and its model with the weights of the newest checkpoint that verifies.
 
@@ -41,14 +46,25 @@ class TrainedRun:
         device: `auto`, `cpu` or `cuda`.
         trust_local: whether code that the recipe brings may be run; unless given, it may in a run folder and not in an exported
             model.
+        overrides: `sampler.steps=2` and the like: what is sampled and measured with, `[sampler]` and `[metrics]`. All else
+            belongs to what was trained.
 
     Raises:
-        GentoolError: there is no run, no committed checkpoint, or the two do not fit; an exported model is not as it was.
+        GentoolError: there is no run, no committed checkpoint, or the two do not fit; an exported model is not as it was; an
+            override does not fit, or would change what was trained.
     """
 
-    def __init__(self, path: str | Path, weights: str = "ema", device: str = "auto", trust_local: bool | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        weights: str = "ema",
+        device: str = "auto",
+        trust_local: bool | None = None,
+        overrides: Sequence[str] = (),
+    ) -> None:
         self.folder = run_folder(path)
-        self.loaded = recipes.load(self.folder, trust_local=trust_local)
+        self.trust_local, self.overrides = trust_local, tuple(overrides)
+        self.loaded = recipes.load(self.folder, overrides, trust_local=trust_local, only=CHANGEABLE)
         self.exported = self.loaded.exported
         if self.exported is not None and weights not in ("ema", self.exported.weights):
             raise GentoolError(
@@ -71,6 +87,20 @@ class TrainedRun:
         self.model.to(self.device, DTYPES[self.recipe.training.precision])
         copy_into(self.model.state_dict(), table, prefix)
         self.model.eval().requires_grad_(False)
+
+    def varied(self, overrides: Sequence[str]) -> TrainedRun:
+        """The same model with other `[sampler]` and `[metrics]` values, on top of those that it was loaded with; nothing is
+        loaded again.
+
+        Raises:
+            RecipeError: they do not fit, or would change what was trained.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("sampler", None)
+        other.overrides = (*self.overrides, *overrides)
+        other.loaded = recipes.load(self.folder, other.overrides, trust_local=self.trust_local, only=CHANGEABLE)
+        other.recipe, other.facts = other.loaded.recipe, other.loaded.facts
+        return other
 
     def _saved(self, path: str | Path) -> tuple[str, dict[str, Tensor]]:
         """(prefix of the model's tensors, tensors) of the newest checkpoint or the exported model; sets `step`, and `identity`,
@@ -202,9 +232,15 @@ def refuse_foreign(place: Path) -> None:
         raise GentoolError(f"{place} came with an exported model and is none itself; a run folder of others is not loaded")
 
 
-def load(path: str | Path, weights: str = "ema", device: str = "auto", trust_local: bool | None = None) -> TrainedRun:
-    """Open a trained run or an exported model; see `TrainedRun`."""
-    return TrainedRun(path, weights, device, trust_local)
+def load(
+    path: str | Path,
+    weights: str = "ema",
+    device: str = "auto",
+    trust_local: bool | None = None,
+    overrides: Sequence[str] = (),
+) -> TrainedRun:
+    """Open a trained run or an exported model, with another sampler perhaps; see `TrainedRun`."""
+    return TrainedRun(path, weights, device, trust_local, overrides)
 
 
 def load_reference(reference: RunRef, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StepModel:
