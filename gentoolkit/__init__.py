@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .evaluation.figures.points import beside_data
     from .evaluation.figures.strip import strip
     from .evaluation.runs import runs
+    from .evaluation.sweep import sweep
     from .interop.export import export
     from .recipe import Loaded
     from .registry import Component, Facts, GentoolError, RunRef, component, hookimpl, opt
@@ -58,6 +59,7 @@ _WHERE = {
     "prune_checkpoints": "engine.storage.upkeep:prune",
     "runs": "evaluation.runs",
     "strip": "evaluation.figures.strip",
+    "sweep": "evaluation.sweep",
     "synthesize": "engine.models.posthoc",
     "replay": "engine.replay",
     "train": "engine.train",
@@ -90,6 +92,7 @@ __all__ = [
     "replay",
     "runs",
     "strip",
+    "sweep",
     "synthesize",
     "train",
 ]

@@ -31,7 +31,6 @@ from ..processes.world import World, choose_device
 from ..samples.sampling import draw_chunks, whole_number
 from ..storage import checkpoints, folder
 
-
 CHANGEABLE = ("sampler", "metrics")
 """The tables of a recipe that a trained model can be used with in another form."""
 

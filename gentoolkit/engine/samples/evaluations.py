@@ -28,6 +28,7 @@ from ..storage.folder import RESULTS
 from ..storage.journal import Journal
 from .measuring import measured, over_features, prepare
 from .results import Result, how, record, recorded
+from .sampling import evaluations_of
 
 SEED = 0
 WEIGHTS = "ema"
@@ -108,11 +109,13 @@ class Evaluations:
             values = measured(model, self.sampler, facts, fresh, wanted, SEED, batch, self.counts, self.world, stop)
         except Stopped:
             return None
+        cost = evaluations_of(model, self.sampler, facts)
         results: list[Result] = []
         if self.world.first:
             under = how(self.recipe, facts, WEIGHTS)
             results = [
-                Result(name, values[name], f"{metric.protocol}/{under}", done, WEIGHTS, SEED) for name, metric in fresh.items()
+                Result(name, values[name], f"{metric.protocol}/{under}", done, WEIGHTS, SEED, cost)
+                for name, metric in fresh.items()
             ]
             record(self.path, results)
             if self.journal is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import statistics
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from gentoolkit.recipe.tree import Recipe
-from gentoolkit.registry import Facts, options
+from gentoolkit.registry import Facts, GentoolError, options
 
 from ..storage.folder import versions
 
@@ -42,6 +44,41 @@ class Result:
     def _parts(self) -> tuple[str, str]:
         measure, mark, rest = self.protocol.rpartition(f"/{self.weights}/")
         return (measure, f"{self.weights}/{rest}") if mark else (self.protocol, "")
+
+
+@frozen
+class Spread:
+    """A value over several seeds."""
+
+    mean: float
+    deviation: float
+    """Sample standard deviation; NaN of a single one."""
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g}" + (f" ± {self.deviation:.2g}" if self.n > 1 else "")
+
+
+def spread(results: Iterable[Result]) -> dict[str, Spread]:
+    """Each value's mean and deviation over results that differ in the seed alone.
+
+    Raises:
+        GentoolError: they were measured under different protocols, or of different weights: their mean would be of nothing.
+    """
+    found = list(results)
+    if different := sorted({f"{r.metric}: {r.protocol}, step {r.step}" for r in found})[1:]:
+        first = f"{found[0].metric}: {found[0].protocol}, step {found[0].step}"
+        other = next(d for d in [*different, *(f"{r.metric}: {r.protocol}, step {r.step}" for r in found)] if d != first)
+        raise GentoolError(f"numbers of different protocols are not compared:\n  {first}\n  {other}")
+    newest = {r.seed: r for r in found}
+    values: dict[str, list[float]] = {}
+    for result in newest.values():
+        for name, value in result.values.items():
+            values.setdefault(name, []).append(value)
+    return {
+        name: Spread(statistics.fmean(some), statistics.stdev(some) if len(some) > 1 else math.nan, len(some))
+        for name, some in values.items()
+    }
 
 
 def how(recipe: Recipe, facts: Facts, weights: str) -> str:

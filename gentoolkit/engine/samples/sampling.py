@@ -88,6 +88,17 @@ def chunk(
     return last
 
 
+def evaluations_of(model: StepModel, sampler: Any, facts: Facts) -> int:
+    """Network evaluations that a sample takes, counted on one."""
+    training = model.training
+    model.eval()
+    try:
+        y = None if facts.classes is None else torch.zeros(1, dtype=torch.int64)
+        return chunk(model, sampler, facts, 0, 0, 1, y).evaluations
+    finally:
+        model.train(training)
+
+
 def draw_chunks(
     model: StepModel,
     sampler: Any,
