@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .engine.storage.upkeep import checkpoints
     from .engine.storage.upkeep import prune as prune_checkpoints
     from .engine.train import Outcome, train
+    from .evaluation.classifier import train_classifier
     from .evaluation.comparison import compare_runs
     from .evaluation.evaluate import evaluate
     from .evaluation.figures.denoising import denoising
@@ -63,6 +64,7 @@ _WHERE = {
     "synthesize": "engine.models.posthoc",
     "replay": "engine.replay",
     "train": "engine.train",
+    "train_classifier": "evaluation.classifier",
 }
 
 __all__ = [
@@ -95,6 +97,7 @@ __all__ = [
     "sweep",
     "synthesize",
     "train",
+    "train_classifier",
 ]
 
 

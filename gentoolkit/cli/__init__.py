@@ -29,6 +29,7 @@ COMMANDS = {
     "ckpt": "List, verify or prune a run's checkpoints.",
     "check": "Say whether a recipe's parts fit, without starting anything.",
     "data": "Pack images for quick reading, or look a source over.",
+    "classifier": "Train the classifier that counts modes.",
     "components": "List what a recipe may name.",
     "explain": "Show a component's options.",
     "plugins": "List installed plugins and how they fare.",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .judge import Judge
+from .trained_classifier import TrainedClassifier
 
 PLACES = np.array([100, 10, 1])
 
@@ -23,26 +24,38 @@ class ClassCounts:
         data: its name, for the protocol.
         confidence: probability above which a sample counts as classified.
         train: real images that the classifier sees at most.
+        classifier: the file of one that is trained already.
+
+    Raises:
+        GentoolError: that is no classifier of these images.
     """
 
-    def __init__(self, shape: tuple[int, ...], classes: int, data: str, confidence: float, train: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], classes: int, data: str, confidence: float, train: int, classifier: str | None = None
+    ) -> None:
         self.stacked = shape[0] == 3 and classes == 1000
         self.classes, self.data, self.confidence, self.train = classes, data, confidence, train
         self.all = np.zeros(classes, np.int64)
         self.sure = np.zeros(classes, np.int64)
-        self.judge: Judge | None = None
+        self.judge: Judge | TrainedClassifier | None = None
+        if classifier is not None:
+            one, known = (1, *shape[1:]) if self.stacked else shape, 10 if self.stacked else classes
+            self.judge = TrainedClassifier(classifier, one, known)
 
     @property
     def protocol(self) -> str:
         """Classifier and its held-out accuracy, data, confidence, number of samples."""
         accuracy = "untrained" if self.judge is None else f"held-out-{self.judge.accuracy:.3f}"
-        return f"modes/{Judge.name}/{accuracy}/{self.data}/over-{self.confidence:g}/{self.all.sum()}"
+        name = Judge.name if self.judge is None else self.judge.name
+        return f"modes/{name}/{accuracy}/{self.data}/over-{self.confidence:g}/{self.all.sum()}"
 
     def prepare(self, real: Any) -> None:
-        """Train the classifier on distinct images of the real data and count its classes."""
+        """Count the classes of the real data, and train a classifier on its distinct images unless there is one."""
         y = real.labels()
         self.share = self._shares(y)
         self.data = f"{self.data}-{real.fingerprint()[:8]}"
+        if self.judge is not None:
+            return
         wanted = min(len(real), self.train)
         shuffle = np.random.Generator(np.random.Philox(key=1)).permutation
         items = [real[int(i)] for i in np.sort(shuffle(len(real))[:wanted])]
