@@ -91,9 +91,7 @@ def suited(facts: Facts) -> tuple[tuple[int, int, int], int]:
         raise GentoolError(f"data '{facts.data}' has no images with labels to learn classes from")
     c, h, w = facts.shape
     if c == 3 and facts.labels == 1000:
-        raise GentoolError(
-            f"in data '{facts.data}' each channel is judged by itself: take the single digits, such as mnist"
-        )
+        raise GentoolError(f"in data '{facts.data}' each channel is judged by itself: take the single digits, such as mnist")
     if h not in SIDES or w not in SIDES:
         raise GentoolError(f"images of {h}x{w} are not what this is for: sides are {SIDES[0]} to {SIDES[-1]}")
     return (c, h, w), facts.labels
