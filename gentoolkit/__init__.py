@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .engine.models.posthoc import synthesize
     from .engine.models.trained import TrainedRun, load
     from .engine.replay import replay
+    from .engine.samples.editing import from_strokes, inpaint, interpolate
     from .engine.storage.upkeep import checkpoints
     from .engine.storage.upkeep import prune as prune_checkpoints
     from .engine.train import Outcome, train
@@ -52,7 +53,10 @@ _WHERE = {
     "draws": "evaluation.figures.draws",
     "evaluate": "evaluation.evaluate",
     "export": "interop.export",
+    "from_strokes": "engine.samples.editing",
     "hookimpl": "registry",
+    "inpaint": "engine.samples.editing",
+    "interpolate": "engine.samples.editing",
     "load": "engine.models.trained",
     "neighbours": "evaluation.figures.neighbours",
     "opt": "registry",
@@ -85,7 +89,10 @@ __all__ = [
     "draws",
     "evaluate",
     "export",
+    "from_strokes",
     "hookimpl",
+    "inpaint",
+    "interpolate",
     "load",
     "neighbours",
     "opt",

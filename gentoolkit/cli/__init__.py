@@ -19,6 +19,7 @@ from gentoolkit.engine.processes import launched
 COMMANDS = {
     "train": "Train a recipe.",
     "sample": "Draw samples from a run.",
+    "edit": "Paint, fill in or go between samples with a run.",
     "evaluate": "Measure a run.",
     "runs": "List runs, or compare them.",
     "export": "Write a run's model into a folder to be given away.",

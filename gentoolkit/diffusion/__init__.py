@@ -6,6 +6,7 @@ x_prev, x_t = q.pair(x_0, t, Draw((seed,), 0, len(x_0)))
 x_prev ~ q.posterior(x_0, x_t, t)
 """
 
+from .blend import Blend, along
 from .broadcast import mean_per_sample, per_sample, sum_per_sample
 from .budget import StepBudget, latent_budget
 from .draw import Draw
@@ -15,6 +16,7 @@ from .grid import Curve, StepGrid
 from .oracle import MixtureOracle
 
 __all__ = [
+    "Blend",
     "Curve",
     "Draw",
     "Gaussian",
@@ -23,6 +25,7 @@ __all__ = [
     "MixtureOracle",
     "StepBudget",
     "StepGrid",
+    "along",
     "latent_budget",
     "mean_per_sample",
     "per_sample",

@@ -47,11 +47,7 @@ def write_samples(
         GentoolError: the ending is unknown, does not suit the data, or the place cannot be written.
     """
     target = check_target(out)
-    ending = target.suffix.lower()
-    if ending == ".zip" and trained.facts.kind != "image":
-        raise GentoolError("a .zip holds images; points go to .npz, or to .png as a scatter picture")
-    if ending == ".png" and trained.facts.kind == "image" and n > LARGEST_GRID:
-        raise GentoolError(f"a picture of {n} samples is too large; at most {LARGEST_GRID} go to .png, more to .zip or .npz")
+    ending = ending_for(target, n, trained)
     labels = trained.labels(n, y)
     parts = target.with_name(target.name + ".part")
     counts = None if labels is not None else trained.label_counts
@@ -90,6 +86,33 @@ def check_target(out: str | Path) -> Path:
         where = f"{target} is a folder" if target.is_dir() else f"the folder {target.parent} does not exist"
         raise GentoolError(f"samples cannot be written: {where}")
     return target
+
+
+def ending_for(target: Path, n: int, trained: TrainedRun) -> str:
+    """The ending of the target, lower case, if `n` samples of the run can go there.
+
+    Raises:
+        GentoolError: it does not suit the data.
+    """
+    ending = target.suffix.lower()
+    if ending == ".zip" and trained.facts.kind != "image":
+        raise GentoolError("a .zip holds images; points go to .npz, or to .png as a scatter picture")
+    if ending == ".png" and trained.facts.kind == "image" and n > LARGEST_GRID:
+        raise GentoolError(f"a picture of {n} samples is too large; at most {LARGEST_GRID} go to .png, more to .zip or .npz")
+    return ending
+
+
+def write_result(samples: torch.Tensor, out: str | Path, trained: TrainedRun) -> None:
+    """Write samples that are there, `[n, *shape]`, as `write_samples` does.
+
+    Raises:
+        GentoolError: the ending is unknown, does not suit the data, or the place cannot be written.
+    """
+    target = check_target(out)
+    try:
+        write(target, ending_for(target, len(samples), trained), samples.float().numpy(), trained)
+    except OSError as error:
+        raise GentoolError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def merge(parts: Path, total: int, target: Path, ending: str, trained: TrainedRun) -> None:

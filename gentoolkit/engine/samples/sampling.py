@@ -21,6 +21,9 @@ from gentoolkit.registry import Facts, GentoolError
 from ..processes.stopping import Stop, Stopped
 from ..processes.world import World
 
+Walk = Callable[[Any, StepModel, tuple[int, ...], Draw, Condition], Iterator[State]]
+"""`(sampler, model, shape of a sample, rng, condition)` -> states from noise to data, as `states` makes them."""
+
 
 def sampling_draw(seed: int, first: int, stop: int, model: StepModel) -> Draw:
     """The source of noise for samples `first..stop - 1` of a seed, on the model's device."""
@@ -72,6 +75,7 @@ def chunk(
     batch: int,
     y: Tensor | None = None,
     leave: Callable[[], bool] = lambda: False,
+    walk: Walk = states,
 ) -> State:
     """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes.
 
@@ -81,7 +85,7 @@ def chunk(
     rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
     condition = Condition(y=None if y is None else y.to(rng.device))
     last: State | None = None
-    for last in states(sampler, model, facts.shape, rng, condition):  # noqa: B007 - the last one is what is wanted
+    for last in walk(sampler, model, facts.shape, rng, condition):  # noqa: B007 - the last one is what is wanted
         if leave():
             raise Stopped("sampling was stopped")
     assert last is not None
@@ -110,6 +114,7 @@ def draw_chunks(
     counts: Sequence[int] | None = None,
     numbers: Sequence[int] | None = None,
     leave: Callable[[], bool] = lambda: False,
+    walk: Walk = states,
 ) -> Iterator[tuple[int, Tensor]]:
     """(chunk number, samples `[<= batch, *shape]` on the CPU), in order; of all chunks, `n` samples.
 
@@ -118,6 +123,7 @@ def draw_chunks(
         numbers: chunks that are wanted, where not all are.
         leave: asked after each state; where that asks all processes (`Stop.agreed`), each must draw as many chunks, as `deal`
             has it.
+        walk: makes the states of a chunk; editing has its own.
 
     Raises:
         Stopped: `leave` said so.
@@ -130,7 +136,7 @@ def draw_chunks(
         for number in range(-(-n // batch)) if numbers is None else numbers:
             first, stop = number * batch, (number + 1) * batch
             labels = chunk_labels(facts, seed, first, stop, y, counts)
-            yield number, chunk(model, sampler, facts, seed, number, batch, labels, leave).x[: n - first].cpu()
+            yield number, chunk(model, sampler, facts, seed, number, batch, labels, leave, walk).x[: n - first].cpu()
     finally:
         model.train(training)
 
