@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .evaluation.evaluate import evaluate
     from .evaluation.figures.denoising import denoising
     from .evaluation.figures.draws import draws
+    from .evaluation.figures.grid import grid
     from .evaluation.figures.neighbours import neighbours
     from .evaluation.figures.points import beside_data
     from .evaluation.figures.strip import strip
@@ -54,6 +55,7 @@ _WHERE = {
     "evaluate": "evaluation.evaluate",
     "export": "interop.export",
     "from_strokes": "engine.samples.editing",
+    "grid": "evaluation.figures.grid",
     "hookimpl": "registry",
     "inpaint": "engine.samples.editing",
     "interpolate": "engine.samples.editing",
@@ -90,6 +92,7 @@ __all__ = [
     "evaluate",
     "export",
     "from_strokes",
+    "grid",
     "hookimpl",
     "inpaint",
     "interpolate",

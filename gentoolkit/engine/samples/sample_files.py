@@ -73,18 +73,19 @@ def write_samples(
     return True
 
 
-def check_target(out: str | Path) -> Path:
-    """The file that samples go to.
+def check_target(out: str | Path, endings: Sequence[str] = ENDINGS, what: str = "samples") -> Path:
+    """The file that samples, or what is made of them, go to.
 
     Raises:
         GentoolError: the ending is unknown, or no file can be there.
     """
     target = Path(out)
-    if target.suffix.lower() not in ENDINGS:
-        raise GentoolError(f"samples go to a file that ends in {', '.join(ENDINGS)}, not to {out}")
+    verb = "go" if what == "samples" else "goes"
+    if target.suffix.lower() not in endings:
+        raise GentoolError(f"{what} {verb} to a file that ends in {', '.join(endings)}, not to {out}")
     if target.is_dir() or not target.parent.is_dir():
         where = f"{target} is a folder" if target.is_dir() else f"the folder {target.parent} does not exist"
-        raise GentoolError(f"samples cannot be written: {where}")
+        raise GentoolError(f"{what} cannot be written: {where}")
     return target
 
 
