@@ -58,6 +58,19 @@ def test_a_walk_goes_on_from_x_t_with_a_noise_each(gaussian_steps, points):
     assert torch.equal(one.x_t, draws(points, 2, k=2, t=(1,)).x_t)
 
 
+def test_a_walk_begins_at_any_step_of_any_sampler(gaussian_steps):
+    for overrides in (["sampler.steps=3"], ["sampler=ddim", "sampler.steps=4"], ["sampler=dpm-solver++", "sampler.steps=5"]):
+        run = gaussian_steps.varied(overrides)
+        found = draws(run, 2, k=2, t=(1, 61))
+        state = State(61, found.x_t[1])
+        with torch.no_grad():
+            while state.t:
+                state = run.sampler.step(run.model, state, Draw((0, "draws", 61, 1), 0, 2), Condition())
+        assert torch.equal(found.drawn[1, :, 1], state.x), overrides
+        same = torch.equal(found.drawn[1, :, 0], found.drawn[1, :, 1])
+        assert same == (overrides != ["sampler.steps=3"]), "without noise there is one x_0"
+
+
 def test_the_picture_shows_x_0_x_t_and_the_draws(digits, points):
     picture = np.asarray(draws(digits, 2, k=9).picture())
     assert picture.shape[0] == 2 * 16 + 8 * 50 + 2 + 8

@@ -47,6 +47,19 @@ def test_of_a_long_walk_it_shows_evenly_chosen_states(gaussian_steps):
     assert strip(gaussian_steps, 3, columns=2).t == (100, 0)
 
 
+def test_any_sampler_has_its_walk(gaussian_steps):
+    for overrides, t in (
+        (["sampler=ddim", "sampler.steps=4"], (100, 75, 50, 25, 0)),
+        (["sampler=heun", "sampler.steps=3"], None),
+        (["sampler=predictor-corrector", "sampler.steps=5"], None),
+    ):
+        run = gaussian_steps.varied(overrides)
+        found = strip(run, 6, seed=2)
+        assert torch.equal(found.x[-1], run.sample(6, 2))
+        assert t is None or found.t == t
+        assert (found.t[0], found.t[-1], len(found.x_0_hat)) == (100, 0, len(found.t) - 1)
+
+
 def test_nothing_is_predicted_by_direct_denoising(tmp_path):
     run = trained(tmp_path / "direct", {"use": "gaussians25", "size": 50}, model={"parametrization": "direct"})
     found = strip(run, 3)
