@@ -62,16 +62,20 @@ class Frechet(OverFeatures):
             self.real = f"{self.facts.data}-{reference.key}"
         self.gaussian = Gaussian.of(mean, covariance)
 
-    def compute(self) -> dict[str, float]:
-        """The distance under the metric's name.
+    def add(self, found: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take in a chunk's features.
 
         Raises:
-            GentoolError: the file's statistics are of other features.
+            GentoolError: the file's statistics are of other features; said at the first chunk, not after the last.
         """
-        mean, covariance = moments(self.seen())
-        if mean.shape != self.gaussian.mean.shape:
-            raise GentoolError(f"{self.file} is of {len(self.gaussian.mean)} features, {self.features.key} has {len(mean)}")
-        return {self.name: frechet(Gaussian.of(mean, covariance), self.gaussian)}
+        here, there = found[self.layer].shape[1], len(self.gaussian.mean)
+        if here != there:
+            raise GentoolError(f"{self.file} is of {there} features, {self.features.key} has {here}")
+        super().add(found)
+
+    def compute(self) -> dict[str, float]:
+        """The distance under the metric's name."""
+        return {self.name: frechet(Gaussian.of(*moments(self.seen())), self.gaussian)}
 
 
 class Kernel(OverFeatures):
