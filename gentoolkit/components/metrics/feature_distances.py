@@ -108,7 +108,7 @@ class Kernel(OverFeatures):
         from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
         options = {"kid_subsets": self.subsets, "kid_subset_size": self.size, "verbose": False}
-        real = torch.from_numpy(np.asarray(self.features_of_real["features"]))
+        real = torch.from_numpy(np.array(self.features_of_real["features"]))  # a copy: they may lie in a file, read-only
         found = kid_features_to_metric(torch.from_numpy(self.seen()), real, **options)
         return {"kid": found[KEY_METRIC_KID_MEAN], "kid_std": found[KEY_METRIC_KID_STD]}
 
