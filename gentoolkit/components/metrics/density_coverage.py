@@ -37,4 +37,4 @@ class DensityCoverage(Metric):
         """What gathers features and counts samples in balls."""
         from .manifolds import Occupied
 
-        return Occupied("density-coverage", parts["features"], self.real, self.k)
+        return Occupied("density-coverage", parts["features"], facts.data, self.real, self.k)

@@ -19,20 +19,21 @@ class Gathered:
     Args:
         name: how the protocol begins.
         features: the built features.
+        data: name of the real data.
         reference: real samples that are wanted; None for all.
         k: neighbours that are asked for.
     """
 
-    def __init__(self, name: str, features: Any, reference: int | None, k: int) -> None:
-        self.name, self.features, self.reference, self.k = name, features, reference, k
+    def __init__(self, name: str, features: Any, data: str, reference: int | None, k: int) -> None:
+        self.name, self.features, self.data, self.reference, self.k = name, features, data, reference, k
         self._rows: list[NDArray[np.float32]] = []
         self._real: Reference | None = None
 
     @property
     def protocol(self) -> str:
-        """Neighbours, features, real samples, number of samples."""
+        """Neighbours, features, the real data and how many, number of samples."""
         real = "unprepared" if self._real is None else self._real.key
-        return f"{self.name}/k-{self.k}/{self.features.key}/{real}/{sum(map(len, self._rows))}"
+        return f"{self.name}/k-{self.k}/{self.features.key}/{self.data}-{real}/{sum(map(len, self._rows))}"
 
     def prepare(self, reference: Reference) -> None:
         """Keep the real rows.

@@ -15,11 +15,12 @@ class Nearness(Gathered):
 
     Args:
         features: the built features.
+        data: name of the real data.
         margin: of a training sample's own distance, below which a sample is a copy.
     """
 
-    def __init__(self, features: Any, margin: float) -> None:
-        super().__init__(f"neighbours/margin-{margin:g}", features, None, 2)
+    def __init__(self, features: Any, data: str, margin: float) -> None:
+        super().__init__(f"neighbours/margin-{margin:g}", features, data, None, 2)
         self.margin = margin
 
     def compute(self) -> dict[str, float]:

@@ -37,4 +37,4 @@ class Neighbours(Metric):
         """What gathers features and looks for neighbours."""
         from .nearness import Nearness
 
-        return Nearness(parts["features"], self.margin)
+        return Nearness(parts["features"], facts.data, self.margin)

@@ -36,7 +36,7 @@ class PrecisionRecall(Metric):
         """What gathers features and asks torch-fidelity."""
         from .manifolds import Balls
 
-        return Balls("precision-recall", parts["features"], self.real, self.k)
+        return Balls("precision-recall", parts["features"], facts.data, self.real, self.k)
 
 
 def few(metric: Any) -> Iterable[Complaint]:

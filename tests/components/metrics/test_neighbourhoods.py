@@ -22,7 +22,7 @@ FAKE = (RNG.normal(size=(120, 3)) * 0.7 + 0.3).astype(np.float32)
 
 def built(config, real=REAL, fake=FAKE):
     metric = config.build(POINTS, {"features": Rows("coordinates")})
-    metric.prepare(Reference(f"points-{len(real)}", {"features": real}))
+    metric.prepare(Reference(f"1234-{len(real)}", {"features": real}))
     for part in np.array_split(fake, 3):
         metric.add({"features": part})
     return metric
@@ -44,7 +44,7 @@ def test_precision_and_recall_are_torch_fidelitys_and_those_of_the_formula():
     recall = (apart <= np.sort(matrix(FAKE, FAKE), 1)[:, 4]).any(1).mean()
     assert (values["precision"], values["recall"]) == (pytest.approx(precision), pytest.approx(recall))
     assert 0.3 < recall < precision <= 1
-    assert metric.protocol == "precision-recall/k-4/coordinates/points-150/120"
+    assert metric.protocol == "precision-recall/k-4/coordinates/points-1234-150/120"
 
 
 @pytest.mark.parametrize("pairs", [2**24, 700])
@@ -73,7 +73,7 @@ def test_neighbours_are_those_of_the_formula_with_each_training_sample_left_out_
     assert values["distance_ratio"] == pytest.approx(float(torch.tensor(d).median() / torch.tensor(e).median()))
     assert values["authenticity"] == pytest.approx((d > e[x]).mean())
     assert values["copied"] == pytest.approx(max(0, (c - c_0) / (1 - c_0)))
-    assert 0 < c_0 < 1 and metric.protocol == "neighbours/margin-0.8/k-2/coordinates/points-150/120"
+    assert 0 < c_0 < 1 and metric.protocol == "neighbours/margin-0.8/k-2/coordinates/points-1234-150/120"
 
 
 @pytest.mark.parametrize("dimensions", [2, 30])
