@@ -7,6 +7,7 @@ import click
 
 @click.command()
 @click.argument("run")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--strokes", type=click.Path(), help="A painting to follow; needs --from-step.")
 @click.option("--from-step", type=click.IntRange(1), help="The step it is noised to: 1 keeps it, T leaves little of it.")
 @click.option("--inpaint", "mask", type=click.Path(), help="A mask, white where --image is to be filled in.")
@@ -22,6 +23,7 @@ import click
 @click.option("--trust-local", is_flag=True, help="Run the code that an exported model's recipe brings.")
 def command(
     run: str,
+    overrides: tuple[str, ...],
     strokes: str | None,
     from_step: int | None,
     mask: str | None,
@@ -36,7 +38,10 @@ def command(
     device: str,
     trust_local: bool,
 ) -> None:
-    """Begin RUN's samples with something of yours: strokes, a picture with a hole, or two samples to go between."""
+    """Begin RUN's samples with something of yours: strokes, a picture with a hole, or two samples to go between.
+
+    With another sampler: gentool edit RUN sampler=ddim sampler.steps=2 --interpolate 3,7
+    """
     if sum(value is not None for value in (strokes, mask, seeds)) != 1:
         raise click.UsageError("say one of --strokes, --inpaint and --interpolate")
     needs = {"--from-step": (from_step, strokes), "--image": (image, mask)}
@@ -55,7 +60,7 @@ def command(
     from gentoolkit.engine.samples.sample_files import check_target, ending_for, write_result
 
     target = check_target(out)
-    trained = load(run, weights, device, trust_local or None)
+    trained = load(run, weights, device, trust_local or None, overrides)
     for warning in trained.warnings:
         click.echo(f"warning: {warning}", err=True)
     ending_for(target, count, trained)

@@ -236,6 +236,12 @@ def test_the_command(folders: Path, capsys: pytest.CaptureFixture[str], monkeypa
         assert np.array_equal(np.load("made.npz")["samples"], wanted.numpy())
     assert gentool(capsys, monkeypatch, "images", *strokes, "-n", "4")[0] == 0
     assert Image.open("edited.png").format == "PNG"
+    ddim = ("sampler=ddim", "sampler.steps=2")
+    assert gentool(capsys, monkeypatch, "plain", *ddim, "--interpolate", "3,7", "-o", "ddim.npz")[0] == 0
+    wanted = gentoolkit.interpolate(gentoolkit.load("plain", overrides=ddim), [3, 7], 8)
+    assert np.array_equal(np.load("ddim.npz")["samples"], wanted.numpy())
+    assert not torch.equal(gentoolkit.interpolate(gentoolkit.load("plain"), [3, 7], 8), wanted)
+    assert "without a latent" in gentool(capsys, monkeypatch, "images", *ddim, "--interpolate", "3,7")[1]
     assert gentool(capsys, monkeypatch, "images", *fill, "-n", "2", "--weights", "raw", "-o", "raw.zip")[0] == 0
     for arguments, complaint in (
         ((), "say one of --strokes, --inpaint and --interpolate"),
