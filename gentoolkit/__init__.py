@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .evaluation.figures.neighbours import neighbours
     from .evaluation.figures.points import beside_data
     from .evaluation.figures.strip import strip
+    from .evaluation.figures.tradeoff import tradeoff
     from .evaluation.runs import runs
     from .evaluation.sweep import sweep
     from .interop.export import export
@@ -69,6 +70,7 @@ _WHERE = {
     "sweep": "evaluation.sweep",
     "synthesize": "engine.models.posthoc",
     "replay": "engine.replay",
+    "tradeoff": "evaluation.figures.tradeoff",
     "train": "engine.train",
     "train_classifier": "evaluation.classifier",
 }
@@ -106,6 +108,7 @@ __all__ = [
     "strip",
     "sweep",
     "synthesize",
+    "tradeoff",
     "train",
     "train_classifier",
 ]

@@ -21,7 +21,7 @@ COMMANDS = {
     "sample": "Draw samples from a run.",
     "edit": "Paint, fill in or go between samples with a run.",
     "evaluate": "Measure a run.",
-    "runs": "List runs, or compare them.",
+    "runs": "List runs, compare them, or draw what they cost and give.",
     "export": "Write a run's model into a folder to be given away.",
     "average": "Combine a run's snapshots into an average of another width.",
     "import": "Make a run folder of released weights.",

@@ -13,7 +13,7 @@ from .ckpt import size
 
 @click.group()
 def command() -> None:
-    """List runs, or compare them."""
+    """List runs, compare them, or draw what they cost and give."""
 
 
 @command.command()
@@ -66,6 +66,27 @@ def compare(runs: tuple[str, ...], as_json: bool) -> None:
             click.secho(title, bold=True)
             _table(("", *found.runs), [(name, *map(_value, values)) for name, values in table.items()])
             click.echo()
+
+
+@command.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("-o", "out", default="tradeoff.png", show_default=True, help=".png, .svg or .pdf.")
+@click.option("--value", help="METRIC/VALUE, such as mixture/high_quality; what most was measured of unless given.")
+@click.option("--limits", is_flag=True, help="25 Gaussians: also what exact and Gaussian denoising steps can do.")
+def plot(runs: tuple[str, ...], out: str, value: str | None, limits: bool) -> None:
+    """Draw quality against network evaluations, as RUNs were measured: a line for each run and sampler.
+
+    `gentool evaluate RUN --sweep sampler.steps=1,2,4` measures the points. Needs the extra `figures`.
+    """
+    from gentoolkit.evaluation.figures.plotting import styled, write_plot
+    from gentoolkit.evaluation.figures.tradeoff import tradeoff
+
+    with styled():  # what is missing is said before anything is measured
+        found = tradeoff(runs, value, limits)
+    write_plot(out, found.figure())
+    click.echo(f"{found.value} under {found.measure} in {out}")
+    for other in found.left_out:
+        click.echo(f"left out, as another protocol: {other}")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
