@@ -93,7 +93,7 @@ def tradeoff(folders: Sequence[str | Path], value: str | None = None, limits: bo
     Args:
         folders: the runs.
         value: what is measured, as `metric/value`; the first that most points have unless given.
-        limits: whether the limits of exact and of Gaussian steps are shown, too, for high-quality share or modes of 25 Gaussians.
+        limits: whether what exact and Gaussian steps can do is shown, too: of high-quality share or modes of 25 Gaussians.
 
     Raises:
         GentoolError: a folder is no run, or nothing was measured of them under a number of evaluations that is known.
