@@ -75,7 +75,7 @@ def chunk(
     batch: int,
     y: Tensor | None = None,
     leave: Callable[[], bool] = lambda: False,
-    walk: Walk = states,
+    walk: Walk | None = None,
 ) -> State:
     """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes.
 
@@ -85,7 +85,7 @@ def chunk(
     rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
     condition = Condition(y=None if y is None else y.to(rng.device))
     last: State | None = None
-    for last in walk(sampler, model, facts.shape, rng, condition):  # noqa: B007 - the last one is what is wanted
+    for last in (walk or states)(sampler, model, facts.shape, rng, condition):  # noqa: B007 - the last one is what is wanted
         if leave():
             raise Stopped("sampling was stopped")
     assert last is not None
@@ -114,7 +114,7 @@ def draw_chunks(
     counts: Sequence[int] | None = None,
     numbers: Sequence[int] | None = None,
     leave: Callable[[], bool] = lambda: False,
-    walk: Walk = states,
+    walk: Walk | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """(chunk number, samples `[<= batch, *shape]` on the CPU), in order; of all chunks, `n` samples.
 
@@ -123,7 +123,7 @@ def draw_chunks(
         numbers: chunks that are wanted, where not all are.
         leave: asked after each state; where that asks all processes (`Stop.agreed`), each must draw as many chunks, as `deal`
             has it.
-        walk: makes the states of a chunk; editing has its own.
+        walk: makes the states of a chunk, in place of the sampler alone; editing has its own.
 
     Raises:
         Stopped: `leave` said so.
