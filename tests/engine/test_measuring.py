@@ -170,7 +170,12 @@ def test_kept_records_come_back_or_not_at_all(tmp_path: Path) -> None:
     for bad in (b"", whole[:-30], whole[:90] + b"xx" + whole[92:], b"no zip"):
         file.write_bytes(bad)
         assert kept.read(4) is None
-    np.savez(file, **{":": np.array([{}], dtype=object)})
+    for at in range(len(whole)):
+        for flip in (1, 0x80, 0xFF):
+            file.write_bytes(whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :])
+            one = kept.read(4)  # of what is not covered by a checksum, a date for instance, nothing is used
+            assert one is None or repr(one) == repr(found), f"byte {at}"
+    np.savez(file, **{":": np.array([{}], dtype=object), "::": np.array([])})
     assert kept.read(4) is None, "an object is not unpickled"
     kept.drop()
     assert not (tmp_path / "work").exists()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 Record = dict[str, dict[str, NDArray[Any]]]
 """What was seen of a chunk, by viewer and name."""
-MARK = ":"
+MARK, NAMES = ":", "::"
 
 
 def identity_of(about: Mapping[str, Any]) -> str:
@@ -51,7 +50,7 @@ class Kept:
         arrays = {f"{i}{MARK}{name}": v for i, seen in enumerate(record.values()) for name, v in seen.items()}
         unfinished = self.folder / f"{number:06d}.unfinished"
         with unfinished.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{MARK: viewers}, **arrays)
+            np.savez(file, allow_pickle=False, **{MARK: viewers, NAMES: np.array(list(arrays), dtype=np.str_)}, **arrays)
         unfinished.replace(self._place(number))
 
     def read(self, number: int) -> Record | None:
@@ -60,12 +59,11 @@ class Kept:
             with np.load(self._place(number), allow_pickle=False) as found:
                 record: Record = {str(viewer): {} for viewer in found[MARK]}
                 viewers = list(record)
-                for key in found.files:
+                for key in found[NAMES].tolist():
                     at, _, name = key.partition(MARK)
-                    if at:
-                        record[viewers[int(at)]][name] = found[key]
+                    record[viewers[int(at)]][name] = found[key]
                 return record
-        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+        except Exception:  # a damaged archive's reader may say anything: encrypted, compressed in an unknown way, too large
             return None
 
     def whole(self, total: int) -> set[int]:

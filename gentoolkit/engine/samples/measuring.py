@@ -25,6 +25,7 @@ from ..processes.stopping import Stop
 from ..processes.world import World
 from .kept import Kept, Record, missing
 from .references import reference_of
+from .room import Room
 from .sampling import deal, draw_chunks
 
 
@@ -49,7 +50,7 @@ class Panel:
     """
 
     def __init__(self, metrics: Mapping[str, Any], wanted: Mapping[str, int]) -> None:
-        self.metrics, self.wanted = metrics, wanted
+        self.metrics, self.wanted, self.room = metrics, wanted, Room("measured")
         self.networks = {metric.features.key: metric.features for metric in metrics.values() if over_features(metric)}
         self.viewer = {name: m.features.key if over_features(m) else name for name, m in metrics.items()}
         self.most = {v: max(wanted[n] for n in metrics if self.viewer[n] == v) for v in self.viewer.values()}
@@ -61,7 +62,9 @@ class Panel:
             if (left := most - first) > 0:
                 part = samples[:left]
                 look = self.networks.get(viewer)
-                seen[viewer] = self.metrics[viewer].see(part) if look is None else look(as_features_take_them(part))
+                seen[viewer] = (
+                    self.metrics[viewer].see(part) if look is None else self.room.looked(look, as_features_take_them(part))
+                )
         return seen
 
     def add(self, seen: Record, first: int) -> None:

@@ -28,6 +28,7 @@ from ..processes.stopping import Stop, Stopped
 from ..processes.world import World
 from ..storage.whole import digest
 from .kept import Kept, identity_of, missing
+from .room import Room
 from .sampling import deal
 
 BLOCK = 256
@@ -62,15 +63,16 @@ def reference_of(real: Any, features: Any, n: int | None, world: World, stop: St
         total = -(-len(indices) // BLOCK)
         done = world.told(kept.whole(total) if world.first else None)
         numbers, mine = deal(missing(done, total), world)
+        room = Room("measured")
         for at, number in enumerate(numbers):
             if at < mine:
-                kept.write(number, {"real": features(images_of(real, part_of(indices, number)))})
+                kept.write(number, {"real": room.looked(features, images_of(real, part_of(indices, number)))})
             if stop is not None and stop.agreed():
                 raise Stopped("taking the features of the real data was stopped")
         world.barrier()
         if world.first:
             parts = [
-                (kept.read(number) or {"real": features(images_of(real, part_of(indices, number)))})["real"]
+                (kept.read(number) or {"real": room.looked(features, images_of(real, part_of(indices, number)))})["real"]
                 for number in range(total)  # one that another machine has kept for itself is made again
             ]
             write({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, place, about)

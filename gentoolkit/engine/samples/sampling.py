@@ -1,7 +1,7 @@
 """Drawing samples from a step model: sample i of a seed is a function of (seed, i).
 
 Noise is keyed by (seed, i); and since rounding depends on the shape of a batch, the network always sees whole chunks of
-`sampler.batch` samples, the last one padded.
+`sampler.batch` samples, the last one padded; where a chunk is too large for the memory, parts of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from attrs import evolve
 from torch import Tensor
 
 from gentoolkit.components.model import Condition, StepModel
@@ -20,6 +21,7 @@ from gentoolkit.registry import Facts, GentoolError
 
 from ..processes.stopping import Stop, Stopped
 from ..processes.world import World
+from .room import Room
 
 Walk = Callable[[Any, StepModel, tuple[int, ...], Draw, Condition], Iterator[State]]
 """`(sampler, model, shape of a sample, rng, condition)` -> states from noise to data, as `states` makes them."""
@@ -76,20 +78,36 @@ def chunk(
     y: Tensor | None = None,
     leave: Callable[[], bool] = lambda: False,
     walk: Walk | None = None,
+    room: Room | None = None,
 ) -> State:
-    """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes.
+    """The last state of chunk `number`: samples `number * batch ...`, `y [batch]` their classes; in parts, where it is too
+    large for the memory.
 
     Raises:
-        Stopped: `leave`, which is asked after each state, said so.
+        Stopped: `leave`, which is asked after each state of the walk, once however often it is walked, said so.
+        GentoolError: not even one sample fits into memory.
     """
-    rng = sampling_draw(seed, number * batch, (number + 1) * batch, model)
-    condition = Condition(y=None if y is None else y.to(rng.device))
-    last: State | None = None
-    for last in (walk or states)(sampler, model, facts.shape, rng, condition):  # noqa: B007 - the last one is what is wanted
-        if leave():
-            raise Stopped("sampling was stopped")
-    assert last is not None
-    return last
+    asked = 0
+
+    def drawn(ranges: list[range]) -> State:
+        nonlocal asked
+        parts: list[State] = []
+        for part in ranges:
+            rng = sampling_draw(seed, number * batch + part.start, number * batch + part.stop, model)
+            condition = Condition(y=None if y is None else y[part.start : part.stop].to(rng.device))
+            last: State | None = None
+            for at, last in enumerate((walk or states)(sampler, model, facts.shape, rng, condition)):  # noqa: B007 - the last one
+                if at == asked:  # all processes ask equally often, whatever fits into the memory of each
+                    asked += 1
+                    if leave():
+                        raise Stopped("sampling was stopped")
+            assert last is not None
+            parts.append(last)
+        return parts[0] if len(parts) == 1 else evolve(parts[-1], x=torch.cat([p.x for p in parts]), x_0_hat=None)
+
+    if walk is not None:  # it edits samples of which it has pictures and masks, chunk by chunk
+        return drawn([range(batch)])
+    return (room or Room("drawn")).within(batch, drawn)
 
 
 def evaluations_of(model: StepModel, sampler: Any, facts: Facts) -> int:
@@ -130,13 +148,14 @@ def draw_chunks(
         GentoolError: the seed is no whole number from 0 on.
     """
     seed = whole_number(seed, "a seed", 0)
+    room = Room("drawn")
     training = model.training
     model.eval()
     try:
         for number in range(-(-n // batch)) if numbers is None else numbers:
             first, stop = number * batch, (number + 1) * batch
             labels = chunk_labels(facts, seed, first, stop, y, counts)
-            yield number, chunk(model, sampler, facts, seed, number, batch, labels, leave, walk).x[: n - first].cpu()
+            yield number, chunk(model, sampler, facts, seed, number, batch, labels, leave, walk, room).x[: n - first].cpu()
     finally:
         model.train(training)
 
