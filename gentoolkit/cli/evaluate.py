@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .tables import show_table
+
 if TYPE_CHECKING:
     from gentoolkit.engine.samples.results import Spread
     from gentoolkit.evaluation.sweep import Point
@@ -97,7 +99,4 @@ def _tables(points: Sequence[Point]) -> None:
     for (metric, protocol), rows in tables.items():
         click.secho(f"{metric}   {protocol}", bold=True)
         head = list(dict.fromkeys(name for _, values in rows for name in values))
-        cells = [["", *head], *([label, *(str(values.get(name, "-")) for name in head)] for label, values in rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(head) + 1)]
-        for row in cells:
-            click.echo("  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
+        show_table(("  ", *head), [(f"  {label}", *(str(values.get(name, "-")) for name in head)) for label, values in rows])

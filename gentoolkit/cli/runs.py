@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from .ckpt import size
+from .tables import show_table
 
 
 @click.group()
@@ -39,7 +39,7 @@ def ls(folder: str, as_json: bool) -> None:
         state = f"{run.state}: {run.reason}" if run.reason else run.state
         rate = "" if run.rate is None else f"{run.rate:,.0f}"
         rows.append((run.folder, run.recipe, steps, state, loss, rate, _age(run.age), size(run.size)))
-    _table(("run", "recipe", "step", "state", "last loss", "per s", "age", "size"), rows)
+    show_table(("run", "recipe", "step", "state", "last loss", "per s", "age", "size"), rows)
 
 
 @command.command()
@@ -57,14 +57,14 @@ def compare(runs: tuple[str, ...], as_json: bool) -> None:
         return
     if not found.recipe:
         click.echo("the recipes do not differ\n")
-    for title, table in (
+    for title, rows in (
         ("recipe", found.recipe),
         ("last logged", found.logged),
         *((f"protocol {protocol}", values) for protocol, values in found.results.items()),
     ):
-        if table:
+        if rows:
             click.secho(title, bold=True)
-            _table(("", *found.runs), [(name, *map(_value, values)) for name, values in table.items()])
+            show_table(("", *found.runs), [(name, *map(_value, values)) for name, values in rows.items()])
             click.echo()
 
 
@@ -87,25 +87,6 @@ def plot(runs: tuple[str, ...], out: str, value: str | None, limits: bool) -> No
     click.echo(f"{found.value} under {found.measure} in {out}")
     for other in found.left_out:
         click.echo(f"left out, as another protocol: {other}")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns: a table on a terminal, plain text elsewhere."""
-    from gentoolkit.engine.log.console import on_a_terminal
-
-    if on_a_terminal():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(*head, box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        Console().print(table)
-        return
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
-        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _value(value: Any) -> str:

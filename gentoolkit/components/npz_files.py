@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Iterator
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Any
 
@@ -139,14 +139,11 @@ def file_sha256(path: str | Path) -> str:
     Raises:
         GentoolError: it cannot be read.
     """
-    made = sha256()
     try:
         with open(path, "rb") as file:
-            while piece := file.read(2**22):
-                made.update(piece)
+            return file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise GentoolError(f"{path} cannot be read: {error.strerror}") from error
-    return made.hexdigest()
 
 
 def _header(file: IO[bytes]) -> Header:

@@ -7,7 +7,7 @@ order depends on the seed alone: not on workers, prefetching, world size or inte
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -130,12 +130,20 @@ class Items(torch.utils.data.Dataset[Any]):
             rest = self.source.fill(self.ring.place(number), indices, rngs)
             return {name: torch.as_tensor(value) for name, value in rest.items()}
         if rngs:
-            items = [self.source.item(i, rng) for i, rng in zip(indices.tolist(), rngs, strict=True)]
-        elif hasattr(self.source, "items"):
-            return {name: torch.as_tensor(value) for name, value in self.source.items(indices).items()}
-        else:
-            items = [self.source[i] for i in indices.tolist()]
-        return {name: torch.stack([torch.as_tensor(item[name]) for item in items]) for name in items[0]}
+            return stacked([self.source.item(i, rng) for i, rng in zip(indices.tolist(), rngs, strict=True)])
+        return unchanged(self.source, indices)
+
+
+def unchanged(source: Any, indices: Numbers) -> dict[str, Tensor]:
+    """Items of a data set without its random changes, `[n, ...]` by name: many at once where the set can."""
+    if hasattr(source, "items"):
+        return {name: torch.as_tensor(value) for name, value in source.items(indices).items()}
+    return stacked([source[i] for i in indices.tolist()])
+
+
+def stacked(items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Single items as a batch."""
+    return {name: torch.stack([torch.as_tensor(item[name]) for item in items]) for name in items[0]}
 
 
 def leave_to_the_parent(worker: int) -> None:

@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from gentoolkit.components.data import Data
 from gentoolkit.components.metrics.trained_classifier import SIDES, About, Network, write
 from gentoolkit.engine.assemble import build
+from gentoolkit.engine.feed import unchanged
 from gentoolkit.engine.models.trained import load_reference
 from gentoolkit.recipe.parts import part_from
 from gentoolkit.registry import Facts, GentoolError, options
@@ -99,7 +100,7 @@ def suited(facts: Facts) -> tuple[tuple[int, int, int], int]:
 
 def images_of(real: Any) -> tuple[Tensor, NDArray[np.int64]]:
     """All images `[n, C, H, W]`, uint8, and their classes `[n]`."""
-    return torch.stack([real[i]["x_0"] for i in range(len(real))]), np.asarray(real.labels())
+    return unchanged(real, np.arange(len(real)))["x_0"], np.asarray(real.labels())
 
 
 def held_split(config: Data, facts: Facts) -> tuple[Tensor, NDArray[np.int64]] | None:

@@ -16,7 +16,6 @@ from gentoolkit.engine.processes.world import world
 from gentoolkit.engine.samples.kept import Kept
 from gentoolkit.engine.samples.measuring import looks_at_samples, measured, over_features, prepare
 from gentoolkit.engine.samples.results import Result, how, record
-from gentoolkit.engine.samples.sampling import evaluations_of
 from gentoolkit.engine.storage.folder import RESULTS
 from gentoolkit.recipe.check import with_parts
 from gentoolkit.registry import GentoolError
@@ -69,7 +68,7 @@ def evaluate(run: TrainedRun | str | Path, names: Sequence[str] = (), seed: int 
             except Stopped:
                 said = f"stopped; nothing was recorded of {trained.folder} yet, and the same command goes on"
                 raise Stopped(said) from None
-        cost = evaluations_of(model, sampler, facts)
+        cost = trained.evaluations
         results: list[Result] = []
         if here.first:  # and the others wait: a clock runs while the model itself is measured
             values.update({n: m.measure(model, sampler, facts) for n, m in built.items() if n not in looking})

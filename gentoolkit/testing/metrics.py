@@ -18,8 +18,8 @@ from gentoolkit.components.data.digits import Digits
 from gentoolkit.components.data.gaussians25 import Gaussians25
 from gentoolkit.components.features.reference import Reference
 from gentoolkit.components.samplers.ancestral import Ancestral
+from gentoolkit.engine.feed import unchanged
 from gentoolkit.engine.samples.measuring import as_features_take_them, over_features
-from gentoolkit.engine.samples.references import images_of
 from gentoolkit.registry import Facts
 
 from .suite import Case, Suite, fit
@@ -68,7 +68,7 @@ def prepared(case: Case) -> Prepared:
     samples = x / 127.5 - 1 if case.facts.kind == "image" else x
     metric = case.build()
     if over_features(metric):
-        rows = metric.features(images_of(real, range(REAL)))
+        rows = metric.features(unchanged(real, np.arange(REAL))["x_0"])
         metric.prepare(Reference("some", rows))
     elif not hasattr(metric, "measure"):
         metric.prepare(real)

@@ -28,7 +28,7 @@ from ..average import forgetting, saved_as
 from ..learned import copy_into, fits
 from ..loop import DTYPES
 from ..processes.world import World, choose_device
-from ..samples.sampling import draw_chunks, whole_number
+from ..samples.sampling import Walk, draw_chunks, evaluations_of, whole_number
 from ..storage import checkpoints, folder
 
 CHANGEABLE = ("sampler", "metrics")
@@ -95,7 +95,8 @@ class TrainedRun:
             RecipeError: they do not fit, or would change what was trained.
         """
         other = copy.copy(self)
-        other.__dict__.pop("sampler", None)
+        for found in ("sampler", "evaluations"):
+            other.__dict__.pop(found, None)
         other.overrides = (*self.overrides, *overrides)
         other.loaded = recipes.load(self.folder, other.overrides, trust_local=self.trust_local, only=CHANGEABLE)
         other.recipe, other.facts = other.loaded.recipe, other.loaded.facts
@@ -128,6 +129,11 @@ class TrainedRun:
         """The built sampler of the recipe."""
         return build(self.recipe.sampler, self.facts, self.parts, load_reference)
 
+    @cached_property
+    def evaluations(self) -> int:
+        """Network evaluations that a sample takes."""
+        return evaluations_of(self.model, self.sampler, self.facts)
+
     @property
     def batch(self) -> int:
         """Samples per chunk."""
@@ -140,13 +146,14 @@ class TrainedRun:
         classes = self.facts.classes
         return None if classes is None else folder.label_counts(self.folder, classes)
 
-    def sample(self, n: int, seed: int = 0, y: Sequence[int] | int | None = None) -> Tensor:
+    def sample(self, n: int, seed: int = 0, y: Sequence[int] | int | None = None, walk: Walk | None = None) -> Tensor:
         """Draw samples.
 
         Args:
             n: how many.
             seed: sample i depends on (seed, i) alone.
             y: classes, one for all or one each; drawn with the data's frequencies unless given.
+            walk: makes the states from noise to data, in place of the sampler alone; editing has its own.
 
         Returns:
             `[n, *shape]` on the CPU, images in [-1, 1].
@@ -157,7 +164,7 @@ class TrainedRun:
         n = whole_number(n, "the number of samples", 1)
         labels = self.labels(n, y)
         counts = None if labels is not None else self.label_counts
-        chunks = draw_chunks(self.model, self.sampler, self.facts, n, seed, self.batch, labels, counts)
+        chunks = draw_chunks(self.model, self.sampler, self.facts, n, seed, self.batch, labels, counts, walk=walk)
         return torch.cat([x for _, x in chunks])
 
     def labels(self, n: int, y: Sequence[int] | int | None) -> Tensor | None:

@@ -30,7 +30,7 @@ from gentoolkit.diffusion import Blend, Draw, along
 from gentoolkit.registry import GentoolError
 
 from ..models.trained import TrainedRun
-from .sampling import classes_of, draw_chunks, sampling_draw, whole_number
+from .sampling import classes_of, sampling_draw, whole_number
 
 Picture = str | Path | Tensor
 """An image file of the run's size, or `[C, H, W]` in [-1, 1]."""
@@ -60,7 +60,7 @@ def from_strokes(
     if from_step > run.facts.steps:
         raise GentoolError(f"from_step goes from 1 to the run's T = {run.facts.steps}, not to {from_step}")
     x_0 = picture_of(run, painting, "painting")
-    return drawn(run, n, seed, y, partial(stroke_states, painting=x_0, t=from_step))
+    return run.sample(n, seed, y, partial(stroke_states, painting=x_0, t=from_step))
 
 
 def inpaint(
@@ -96,7 +96,7 @@ def inpaint(
     hole = picture_of(run, mask, "mask", channels=1) > 0
     if not bool(hole.any()):
         raise GentoolError("the mask is black all over: nothing is to be filled in; what is white in it will be")
-    return drawn(run, n, seed, y, partial(inpaint_states, known=known, keep=~hole, repeats=repeats))
+    return run.sample(n, seed, y, partial(inpaint_states, known=known, keep=~hole, repeats=repeats))
 
 
 def interpolate(run: TrainedRun, seeds: Sequence[int], n: int = 8, y: int | None = None) -> Tensor:
@@ -121,7 +121,7 @@ def interpolate(run: TrainedRun, seeds: Sequence[int], n: int = 8, y: int | None
     labels = run.labels(n, y)
     if labels is None and run.facts.classes is not None:
         labels = classes_of(seeds[0], 0, 1, run.facts.classes, run.label_counts).expand(n)
-    return drawn(run, n, seeds[0], None if labels is None else labels.tolist(), partial(blended_states, seeds=seeds, n=n))
+    return run.sample(n, seeds[0], None if labels is None else labels.tolist(), partial(blended_states, seeds=seeds, n=n))
 
 
 def stroke_states(
@@ -179,15 +179,6 @@ def noised(model: StepModel, x_0: Tensor, t: int, rng: Draw) -> Tensor:
     """x_t ~ q(x_t | x_0); x_0 itself at t = 0."""
     at = torch.full((len(x_0),), t, device=x_0.device)
     return model.process.marginal(x_0, at, rng.normal("eps", tuple(x_0.shape[1:])).to(x_0.dtype))
-
-
-def drawn(run: TrainedRun, n: int, seed: int, y: Sequence[int] | int | None, walk: Any) -> Tensor:
-    """`n` samples of a walk over states, `[n, *shape]` on the CPU."""
-    n = whole_number(n, "the number of samples", 1)
-    labels = run.labels(n, y)
-    counts = None if labels is not None else run.label_counts
-    chunks = draw_chunks(run.model, run.sampler, run.facts, n, seed, run.batch, labels, counts, walk=walk)
-    return torch.cat([x for _, x in chunks])
 
 
 def only_images(run: TrainedRun) -> None:

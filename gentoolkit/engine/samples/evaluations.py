@@ -74,6 +74,7 @@ class Evaluations:
         self.path, self.world, self.journal = run / RESULTS, world, journal
         self.configs, self.metrics = configs_of(recipe), metrics
         self._prepared = False
+        self._cost: int | None = None
         self.best: int | None = None
         """The step at which `training.keep_best` was best so far."""
         self._metric, _, self._value = ((training.keep_best if self.every else None) or "").partition("/")
@@ -109,12 +110,13 @@ class Evaluations:
             values = measured(model, self.sampler, facts, fresh, wanted, SEED, batch, self.counts, self.world, stop)
         except Stopped:
             return None
-        cost = evaluations_of(model, self.sampler, facts)
+        if self._cost is None:
+            self._cost = evaluations_of(model, self.sampler, facts)
         results: list[Result] = []
         if self.world.first:
             under = how(self.recipe, facts, WEIGHTS)
             results = [
-                Result(name, values[name], f"{metric.protocol}/{under}", done, WEIGHTS, SEED, cost)
+                Result(name, values[name], f"{metric.protocol}/{under}", done, WEIGHTS, SEED, self._cost)
                 for name, metric in fresh.items()
             ]
             record(self.path, results)

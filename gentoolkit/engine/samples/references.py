@@ -13,17 +13,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gentoolkit.components.features.reference import Reference
 
+from ..feed import unchanged
 from ..processes.stopping import Stop, Stopped
 from ..processes.world import World
 from ..storage.whole import digest
@@ -66,13 +65,13 @@ def reference_of(real: Any, features: Any, n: int | None, world: World, stop: St
         room = Room("measured")
         for at, number in enumerate(numbers):
             if at < mine:
-                kept.write(number, {"real": room.looked(features, images_of(real, part_of(indices, number)))})
+                kept.write(number, {"real": room.looked(features, unchanged(real, part_of(indices, number))["x_0"])})
             if stop is not None and stop.agreed():
                 raise Stopped("taking the features of the real data was stopped")
         world.barrier()
         if world.first:
             parts = [
-                (kept.read(number) or {"real": room.looked(features, images_of(real, part_of(indices, number)))})["real"]
+                (kept.read(number) or {"real": room.looked(features, unchanged(real, part_of(indices, number))["x_0"])})["real"]
                 for number in range(total)  # one that another machine has kept for itself is made again
             ]
             write({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, place, about)
@@ -95,13 +94,6 @@ def chosen(size: int, n: int | None) -> NDArray[np.int64]:
 def part_of(indices: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """The indices of a block."""
     return indices[number * BLOCK : (number + 1) * BLOCK]
-
-
-def images_of(real: Any, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
-    """x_0 of real samples, as features take them: many at once where the data can."""
-    if hasattr(real, "items"):
-        return torch.as_tensor(real.items(np.asarray(indices))["x_0"])
-    return torch.stack([torch.as_tensor(real[int(i)]["x_0"]) for i in indices])
 
 
 def write(arrays: Mapping[str, NDArray[np.float32]], place: Path, about: Mapping[str, Any]) -> None:

@@ -66,10 +66,9 @@ def spread(results: Iterable[Result]) -> dict[str, Spread]:
         GentoolError: they were measured under different protocols, or of different weights: their mean would be of nothing.
     """
     found = list(results)
-    if different := sorted({f"{r.metric}: {r.protocol}, step {r.step}" for r in found})[1:]:
-        first = f"{found[0].metric}: {found[0].protocol}, step {found[0].step}"
-        other = next(d for d in [*different, *(f"{r.metric}: {r.protocol}, step {r.step}" for r in found)] if d != first)
-        raise GentoolError(f"numbers of different protocols are not compared:\n  {first}\n  {other}")
+    first, *others = dict.fromkeys(f"{r.metric}: {r.protocol}, step {r.step}" for r in found)
+    if others:
+        raise GentoolError(f"numbers of different protocols are not compared:\n  {first}\n  {others[0]}")
     newest = {r.seed: r for r in found}
     values: dict[str, list[float]] = {}
     for result in newest.values():

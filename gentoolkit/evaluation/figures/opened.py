@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gentoolkit.diffusion import Draw
 from gentoolkit.engine.assemble import build
-from gentoolkit.engine.feed import to_data_range
+from gentoolkit.engine.feed import to_data_range, unchanged
 from gentoolkit.engine.models.trained import TrainedRun, load, load_reference
 from gentoolkit.registry import GentoolError
 
@@ -63,13 +63,9 @@ def first_different(seed: int, n: int, size: int) -> NDArray[np.int64]:
 
 def read(source: Any, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
     """(x_0 in data range, float32, classes or None) of some items, unchanged ones."""
-    if hasattr(source, "items"):
-        items = source.items(indices)
-        x_0, y = torch.as_tensor(items["x_0"]), items.get("y")
-    else:
-        each = [source[i] for i in indices.tolist()]
-        x_0, y = torch.stack([item["x_0"] for item in each]), [item["y"] for item in each] if "y" in each[0] else None
-    return to_data_range(x_0, torch.float32), None if y is None else torch.as_tensor(y, dtype=torch.int64)
+    items = unchanged(source, indices)
+    y = items.get("y")
+    return to_data_range(items["x_0"], torch.float32), None if y is None else y.to(torch.int64)
 
 
 def blocks(source: Any) -> Iterator[tuple[int, Tensor]]:
